@@ -1,0 +1,104 @@
+import { Effect, Exit } from "effect"
+import type { DatabaseError } from "./DatabaseError.ts"
+
+interface Waiting<Item, Answer> {
+  readonly item: Item
+  readonly resume: (answer: Effect.Effect<Answer, DatabaseError>) => void
+}
+
+export interface GroupingOptions<Item, Answer> {
+  readonly maxRows: number
+  /** Statements in flight at once; each takes one connection. */
+  readonly inFlight: number
+  /** Items that share one of these may not stand in one group: the later one waits for the next. */
+  readonly exclusive: (item: Item) => ReadonlyArray<string>
+  /** One commit for the whole group; answers in the order of the items. Must bear to be run again with the same items. */
+  readonly run: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Answer>, DatabaseError>
+}
+
+/** Deadlocks and unseen rows are rare and short-lived: past this many the database is in trouble. */
+const REPEATS = 20
+
+/**
+ * Group commit: what arrives while a statement is in flight goes into the next one. Nobody waits for company: what
+ * came in during one turn of the event loop leaves together, at once.
+ */
+export const make = <Item, Answer>(options: GroupingOptions<Item, Answer>) => {
+  const queue: Array<Waiting<Item, Answer>> = []
+  let inFlight = 0
+  let scheduled = false
+
+  const take = () => {
+    const group: Array<Waiting<Item, Answer>> = []
+    const left: Array<Waiting<Item, Answer>> = []
+    const names = new Set<string>()
+    for (const waiting of queue) {
+      const exclusive = group.length < options.maxRows ? options.exclusive(waiting.item) : undefined
+      if (exclusive === undefined || exclusive.some((name) => names.has(name))) {
+        left.push(waiting)
+      } else {
+        for (const name of exclusive) names.add(name)
+        group.push(waiting)
+      }
+    }
+    queue.length = 0
+    queue.push(...left)
+    return group
+  }
+
+  /** A repeat carries the same tokens and fences, so that a statement whose reply was lost is recognised as ours. */
+  const attempt = (
+    items: ReadonlyArray<Item>,
+    repeats = 0,
+    lost = 0
+  ): Effect.Effect<ReadonlyArray<Answer>, DatabaseError> =>
+    Effect.catch(options.run(items), (error) => {
+      if (error.fate === "repeat" && repeats < REPEATS)
+        return Effect.delay(attempt(items, repeats + 1, lost), repeats * 5 * Math.random())
+      if (error.fate === "ambiguous" && lost < 1) return attempt(items, repeats, lost + 1)
+      return Effect.fail(error)
+    })
+
+  const settle = (group: ReadonlyArray<Waiting<Item, Answer>>): Effect.Effect<void> =>
+    Effect.matchEffect(attempt(group.map(({ item }) => item)), {
+      onSuccess: (answers) =>
+        Effect.sync(() => {
+          group.forEach(({ resume }, index) => {
+            resume(Effect.succeed(answers[index]!))
+          })
+        }),
+      onFailure: (error) =>
+        // One bad row never fails its group.
+        error.fate === "data" && group.length > 1
+          ? Effect.forEach(group, (waiting) => settle([waiting]), { discard: true })
+          : Effect.sync(() => {
+              for (const { resume } of group) resume(Effect.fail(error))
+            })
+    })
+
+  const pump = () => {
+    scheduled = false
+    while (inFlight < options.inFlight && queue.length > 0) {
+      const group = take()
+      inFlight += 1
+      Effect.runFork(settle(group)).addObserver((exit) => {
+        inFlight -= 1
+        // A defect is a fault of ours: whoever waits must not wait for ever.
+        if (Exit.isFailure(exit))
+          for (const { resume } of group) resume(Effect.failCause(exit.cause as never))
+        if (queue.length > 0) pump()
+      })
+    }
+  }
+
+  return (item: Item): Effect.Effect<Answer, DatabaseError> =>
+    Effect.uninterruptible(
+      Effect.callback<Answer, DatabaseError>((resume) => {
+        queue.push({ item, resume })
+        if (!scheduled) {
+          scheduled = true
+          setImmediate(pump)
+        }
+      })
+    )
+}

@@ -1,0 +1,121 @@
+import { Effect } from "effect"
+import type { Connection } from "./Database.ts"
+
+/** A completion: the claim's fence, and what it proved. */
+export interface CompleteRow {
+  readonly provider: string
+  readonly dedupKey: string
+  readonly fence: number
+  readonly eventType: string | null
+  readonly note: string | null
+  readonly trace: string | null
+  readonly facts: ReadonlyArray<{
+    readonly effectKey: string
+    readonly digest: string
+    /** Book only where a fact whose key starts so is booked. */
+    readonly onlyAfter: string | null
+    /** JSON of the fact. */
+    readonly data: string
+  }>
+}
+
+/** `stale`: the fence is no longer the row's. `conflict`: these facts are booked with other amounts; nothing was done. */
+export type CompleteResult = "done" | "stale" | "conflict"
+
+/**
+ * Ends events and books their facts, for a whole group, in one commit.
+ *
+ * Everything hangs on the fenced change: facts and log rows are selected from what the UPDATE returned, so a worker that
+ * was fenced off books nothing. Rows are locked, and effects inserted, in key order, so that groups cannot deadlock. An
+ * effect that somebody else committed after this snapshot is known by its conflict alone: the statement is repeated, to
+ * see whether it agrees. A completion of ours whose reply was lost shows as `done` under our own fence.
+ */
+const COMPLETE = `
+WITH v AS (
+  SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[])
+    WITH ORDINALITY AS v(provider, dedup_key, fence, event_type, note, trace, n)
+), f AS (
+  SELECT f.n, f.ord, v.provider, v.dedup_key, f.effect_key, f.only_after, f.data::jsonb AS data,
+         encode(sha256(convert_to(f.digest, 'UTF8')), 'hex') AS digest, v.trace
+    FROM unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[])
+         WITH ORDINALITY AS f(n, effect_key, digest, only_after, data, ord) JOIN v USING (n)
+), known AS (
+  SELECT f.n, f.ord, e.digest, e.dedup_key FROM f JOIN billing_effects e ON e.provider = f.provider AND e.effect_key = f.effect_key
+), clash AS (
+  SELECT DISTINCT f.n FROM f JOIN known USING (n, ord) WHERE known.digest <> f.digest
+), r AS (
+  SELECT e.id, v.n, v.event_type FROM webhook_dedup_events e JOIN v USING (provider, dedup_key)
+   WHERE e.status = 'processing' AND e.fence = v.fence AND v.n NOT IN (SELECT n FROM clash)
+   ORDER BY e.provider, e.dedup_key
+     FOR UPDATE OF e
+), c AS (
+  UPDATE webhook_dedup_events e
+     SET status = 'done', lease_until = NULL, error_code = NULL, version = e.version + 1,
+         changed_at = clock_timestamp(), event_type = coalesce(r.event_type, e.event_type)
+    FROM r WHERE e.id = r.id
+  RETURNING r.n, e.version, e.fence, e.attempts, e.failures
+), wanted AS (
+  SELECT f.*, c.version FROM f JOIN c USING (n)
+   WHERE f.only_after IS NULL
+      OR EXISTS (SELECT FROM billing_effects b WHERE b.provider = f.provider
+                    AND b.effect_key >= f.only_after AND b.effect_key < f.only_after || '~')
+), b AS (
+  INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
+  SELECT provider, effect_key, dedup_key, digest FROM wanted ORDER BY provider, effect_key
+  ON CONFLICT DO NOTHING
+  RETURNING provider, effect_key
+), booked AS (
+  SELECT w.n, w.ord, w.effect_key, CASE
+           WHEN b.effect_key IS NOT NULL THEN true
+           WHEN known.n IS NULL THEN oncegate_repeat('effect')
+           ELSE false END AS new
+    FROM wanted w
+    LEFT JOIN b ON b.provider = w.provider AND b.effect_key = w.effect_key
+    LEFT JOIN known ON known.n = w.n AND known.ord = w.ord
+), l AS (
+  INSERT INTO webhook_event_log (provider, dedup_key, version, type, data, trace)
+  SELECT provider, dedup_key, version, type, data, trace FROM (
+    SELECT w.n, w.ord, w.provider, w.dedup_key, w.version,
+           CASE WHEN k.new THEN 'BillingEventRecorded' ELSE 'EffectAlreadyRecorded' END AS type,
+           CASE WHEN k.new THEN jsonb_build_object('fact', w.data) ELSE jsonb_build_object('effect_key', w.effect_key) END AS data,
+           w.trace
+      FROM wanted w JOIN booked k USING (n, ord)
+    UNION ALL
+    SELECT n, 9223372036854775807, provider, dedup_key, c.version, 'Completed',
+           jsonb_build_object('fence', c.fence, 'attempts', attempts, 'failures', failures, 'event_type', v.event_type,
+             'note', CASE WHEN note IS NOT NULL THEN note
+                          WHEN EXISTS (SELECT FROM booked k WHERE k.n = c.n AND NOT k.new) THEN 'effect_already_recorded' END,
+             'effects', coalesce((SELECT jsonb_agg(effect_key ORDER BY ord) FROM booked k WHERE k.n = c.n AND k.new), '[]')),
+           v.trace
+      FROM c JOIN v USING (n)
+  ) AS rows ORDER BY n, ord
+)
+SELECT CASE WHEN c.n IS NOT NULL THEN 'done'
+            WHEN e.status = 'done' AND e.fence = v.fence THEN 'done'
+            WHEN clash.n IS NOT NULL AND e.fence = v.fence THEN 'conflict'
+            ELSE 'stale' END AS result
+  FROM v LEFT JOIN c USING (n) LEFT JOIN clash USING (n)
+  LEFT JOIN webhook_dedup_events e ON e.provider = v.provider AND e.dedup_key = v.dedup_key
+ ORDER BY v.n`
+
+/** One result a row, in the order of the rows. No two rows may share an event or an effect key. */
+export const completeRows = Effect.fnUntraced(function* (
+  connection: Connection,
+  rows: ReadonlyArray<CompleteRow>
+) {
+  const facts = rows.flatMap((row, index) => row.facts.map((fact) => ({ ...fact, n: index + 1 })))
+  const results = yield* connection.query<{ result: CompleteResult }>("complete", COMPLETE, [
+    rows.map((row) => row.provider),
+    rows.map((row) => row.dedupKey),
+    rows.map((row) => row.fence),
+    rows.map((row) => row.eventType),
+    rows.map((row) => row.note),
+    rows.map((row) => row.trace),
+    facts.map((fact) => fact.n),
+    facts.map((fact) => fact.effectKey),
+    facts.map((fact) => fact.digest),
+    facts.map((fact) => fact.onlyAfter),
+    facts.map((fact) => fact.data)
+  ])
+  return results.map(({ result }) => result)
+})
