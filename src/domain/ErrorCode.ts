@@ -8,6 +8,7 @@ export const ErrorCode = Schema.Literals([
   "payload_mismatch",
   "not_json_object",
   "no_custody",
+  "custody_broken",
   // of the world
   "provider_unavailable",
   "provider_rate_limited",

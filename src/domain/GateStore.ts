@@ -60,10 +60,14 @@ export interface Failure {
   readonly effectKeys?: ReadonlyArray<string>
 }
 
-/** An event that waited for its next attempt or whose worker died, claimed anew, out of custody. */
+/** Kinds of work that wait, each with a limit of its own, so that none holds up another. */
+export type Lane = "rescue" | "retry" | "unconfirmed"
+
+/** An event whose worker died or whose next attempt is due, claimed anew. */
 export interface DueEvent {
   readonly claim: Claim
-  readonly body: Uint8Array
+  /** Out of custody, or why it cannot be had. */
+  readonly body: Uint8Array | "no_custody" | "master_key_missing" | "custody_broken"
 }
 
 /** Where events live. Each call is one commit: state, log and billing facts together, hung on the fence. */
@@ -83,6 +87,12 @@ export class GateStore extends Context.Service<
     ) => Effect.Effect<"retry_scheduled" | "parked", ClaimLost | StoreUnavailable>
     /** Moves the lease on by its full length. */
     readonly renew: (claim: Claim) => Effect.Effect<void, ClaimLost | StoreUnavailable>
+    /** Claims up to `limit` events of an endpoint that wait in this lane; any number of gates may ask at once. */
+    readonly take: (
+      endpoint: Endpoint,
+      lane: Lane,
+      limit: number
+    ) => Effect.Effect<{ readonly due: ReadonlyArray<DueEvent>; readonly parked: number }, StoreUnavailable>
     /** Hands an event back unharmed, due at once. */
     readonly release: (claim: Claim) => Effect.Effect<void, ClaimLost | StoreUnavailable>
   }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { Effect, Option, Schema } from "effect"
 import { EmbeddedFailed } from "./EmbeddedFailed.ts"
@@ -17,7 +17,7 @@ export const own = (part: EmbeddedFailed["part"], folder: string) => {
 
   const take = Effect.gen(function* () {
     yield* Effect.try({
-      try: () => mkdirSync(folder, { recursive: true }),
+      try: () => makeFolder(folder),
       catch: (error) => unwritable(part, folder, error)
     })
     const owner = readOwner(file)
@@ -55,3 +55,14 @@ export const unwritable = (part: EmbeddedFailed["part"], folder: string, error: 
     reason: `the data folder ${folder} cannot be written (${(error as NodeJS.ErrnoException).code ?? String(error)})`,
     advice: "Make it writable or set ONCEGATE_DATA_DIR to a folder that is"
   })
+
+/** `mkdir -p`. Node's own (`recursive`) never ends where a parent exists and holds no folders, as `/proc` does. */
+export const makeFolder = (folder: string): void => {
+  if (existsSync(folder)) return
+  makeFolder(path.dirname(folder))
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
+  }
+}

@@ -1,17 +1,19 @@
 import { randomUUID } from "node:crypto"
 import { Effect, Layer } from "effect"
 import { digestText } from "../../domain/BillingFact.ts"
-import type { DedupKey } from "../../domain/DedupKey.ts"
-import { ofConflict } from "../../domain/DedupKey.ts"
+import { DedupKey, ofConflict } from "../../domain/DedupKey.ts"
+import type { Endpoint } from "../../domain/Endpoint.ts"
 import { Fence } from "../../domain/Fence.ts"
 import {
   type Claim,
   type ClaimAnswer,
   ClaimLost,
   type ClaimRequest,
+  type DueEvent,
   EffectConflict,
   type Failure,
   GateStore,
+  type Lane,
   StoreRejected,
   StoreUnavailable
 } from "../../domain/GateStore.ts"
@@ -26,6 +28,7 @@ import { type FailResult, type FailRow, failRows, renewRows } from "./failStatem
 import * as Grouping from "./Grouping.ts"
 import { LogSignal } from "./LogSignal.ts"
 import { type ReclaimResult, reclaimRows } from "./reclaimStatement.ts"
+import { takeRows } from "./takeStatement.ts"
 
 /** Size of a group and statements in flight: measured in docs/adr. */
 const MAX_ROWS = 200
@@ -256,8 +259,32 @@ const make = Effect.gen(function* () {
     if (!(yield* Effect.mapError(submitRenew(claim), unavailable))) return yield* new ClaimLost()
   })
 
+  const take = Effect.fnUntraced(
+    function* (endpoint: Endpoint, lane: Lane, limit: number) {
+      const { taken, parked } = yield* takeRows(completions, lane, endpoint.name, limit, policy)
+      if (taken.length + parked > 0) signal.raise()
+      const due = yield* Effect.forEach(taken, (row) => {
+        const dedupKey = DedupKey.make(row.dedup_key)
+        const { because, failures, trace } = row
+        const claim: Claim = { endpoint, dedupKey, fence: Fence.make(row.fence), because, failures, trace }
+        if (row.sealed === null || row.key_id === null)
+          return Effect.succeed<DueEvent>({ claim, body: "no_custody" })
+        return custody.open(endpoint.name, row.dedup_key, { keyId: row.key_id, bytes: row.sealed }).pipe(
+          Effect.catchTags({
+            MasterKeyMissing: () => Effect.succeed("master_key_missing" as const),
+            CustodyBroken: () => Effect.succeed("custody_broken" as const)
+          }),
+          Effect.map((body): DueEvent => ({ claim, body }))
+        )
+      })
+      return { due, parked }
+    },
+    (self) => Effect.catchTag(self, "DatabaseError", (error) => Effect.fail(unavailable(error)))
+  )
+
   return GateStore.of({
     claim,
+    take,
     complete,
     fail: (claim, failure) => end(claim, failure, false),
     renew,

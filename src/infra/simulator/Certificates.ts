@@ -76,7 +76,10 @@ const DAY = 86_400_000
 
 /** A test CA of its own (root, intermediate) and the signing certificate below it, valid for two years. */
 export const makeChain = async (now: number): Promise<SigningChain> => {
-  const party = async (name: string): Promise<Party> => ({ name, ...(await newKeys("rsa", { modulusLength: 2048 })) })
+  const party = async (name: string): Promise<Party> => ({
+    name,
+    ...(await newKeys("rsa", { modulusLength: 2048 }))
+  })
   const [root, intermediate, leaf] = await Promise.all([
     party("Oncegate simulator root CA"),
     party("Oncegate simulator signing CA"),

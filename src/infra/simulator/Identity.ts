@@ -85,6 +85,9 @@ export const load = Effect.fn("Identity.load")(function* (stateDir: string) {
     },
     catch: unusable(stateDir)
   })
-  yield* Effect.tryPromise({ try: () => writePrivate(caPath(stateDir), identity.caPem), catch: unusable(stateDir) })
+  yield* Effect.tryPromise({
+    try: () => writePrivate(caPath(stateDir), identity.caPem),
+    catch: unusable(stateDir)
+  })
   return identity
 })

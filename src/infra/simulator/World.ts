@@ -26,8 +26,8 @@ const beginOf = (seed: string) =>
     ? Number(seed)
     : Date.UTC(2026, 0, 1) + (createHash("sha256").update(seed).digest().readUInt32LE(16) % 15_552_000) * 1000
 
-export const make = (seed: string): World => {
-  const random = SeededRandom.make(seed)
+export const make = (seed: string, part = ""): World => {
+  const random = SeededRandom.make(`${seed}/${part}`)
   let clock = beginOf(seed)
   return {
     ...random,

@@ -1,0 +1,136 @@
+import { Effect, Layer, Schema } from "effect"
+import { Policy } from "../domain/Policy.ts"
+import * as Rescuer from "../domain/Rescuer.ts"
+import * as Workers from "../domain/Workers.ts"
+import * as Health from "../http/Health.ts"
+import * as Ingress from "../http/Ingress.ts"
+import { listen } from "../http/Server.ts"
+import type { Settings } from "../infra/config/Settings.ts"
+import * as Custody from "../infra/crypto/Custody.ts"
+import * as Database from "../infra/postgres/Database.ts"
+import type { DatabaseError } from "../infra/postgres/DatabaseError.ts"
+import * as LogSignal from "../infra/postgres/LogSignal.ts"
+import * as Migrations from "../infra/postgres/Migrations.ts"
+import * as PostgresGateStore from "../infra/postgres/PostgresGateStore.ts"
+import * as Configured from "../infra/providers/Configured.ts"
+
+/** The service cannot start; the message says what to do. */
+export class StartRefused extends Schema.TaggedError<StartRefused>()("StartRefused", {
+  message: Schema.String
+}) {}
+
+/** What a process does; several processes may share the work. */
+export type Role = "ingress" | "relay" | "rescuer"
+export const roles: ReadonlyArray<Role> = ["ingress", "relay", "rescuer"]
+
+const DRAIN_MS = 10_000
+
+export const database = (settings: Pick<Settings, "databaseUrl">) =>
+  Database.layer({
+    url: settings.databaseUrl,
+    claimConnections: 6,
+    completionConnections: 4,
+    statementTimeoutMs: 5_000
+  })
+
+/** A database error before the service stands, as one line. */
+export const unreachable = ({ code }: DatabaseError) =>
+  new StartRefused({
+    message:
+      code === "28P01" || code === "28000"
+        ? "the database refused the user or password of DATABASE_URL"
+        : code === "3D000"
+          ? "the database named in DATABASE_URL does not exist: create it"
+          : code === "42501"
+            ? "the database user lacks a right: see docs/operations.md for the grants"
+            : `the database of DATABASE_URL cannot be used (${code}): check that it runs and can be reached`
+  })
+
+/** A database that may forget what it confirmed is no authority; neither is one of another schema. */
+const fit = Effect.gen(function* () {
+  const { claims } = yield* Database.Database
+  const [row] = yield* claims.query<{ fsync: string }>("fsync", "SELECT current_setting('fsync') AS fsync")
+  if (row?.fsync !== "on")
+    return yield* new StartRefused({
+      message: "the database runs with fsync=off and would lose what it confirmed: set fsync=on"
+    })
+  const pending = (yield* Migrations.status).filter(({ state }) => state === "pending")
+  if (pending.length > 0)
+    return yield* new StartRefused({
+      message: `${pending.length} migrations are pending: run \`oncegate migrate\``
+    })
+  yield* claims.query("log extend", "SELECT webhook_event_log_extend()")
+}).pipe(Effect.catchTag("DatabaseError", (error) => Effect.fail(unreachable(error))))
+
+const ready = Effect.gen(function* () {
+  const { claims } = yield* Database.Database
+  const ingress = yield* Ingress.Ingress
+  if (ingress.isDraining()) return false
+  return yield* claims.query("ready", "SELECT 1 AS one").pipe(
+    Effect.as(true),
+    Effect.timeoutOrElse({ duration: 2_000, orElse: () => Effect.succeed(false) }),
+    Effect.catch(() => Effect.succeed(false))
+  )
+})
+
+/** Listens; answers 404 to what is neither a webhook nor a question about health. */
+const serveIngress = Effect.fnUntraced(function* (settings: Settings) {
+  const ingress = yield* Ingress.Ingress
+  const context = yield* Effect.context<Database.Database | Ingress.Ingress>()
+  const health = Health.handler(Effect.provideContext(ready, context))
+  const address = yield* listen(
+    { variable: "PORT", host: settings.host, port: settings.port },
+    (request, response) => {
+      if (ingress.handle(request, response) || health(request, response)) return
+      request.resume()
+      response.writeHead(404).end()
+    }
+  )
+  // Registered last, so it runs first: not ready and no new work before anything stops.
+  yield* Effect.addFinalizer(() => Effect.sync(ingress.drain))
+  return address
+})
+
+/**
+ * Everything a process does, until its scope closes: then ingress drains first, workers finish or hand back, and the
+ * database goes last.
+ */
+export const start = Effect.fnUntraced(function* (settings: Settings, active: ReadonlySet<Role>) {
+  const base = Layer.mergeAll(
+    database(settings),
+    Custody.layer(settings.masterKeys),
+    LogSignal.layer,
+    Layer.succeed(Policy, {
+      leaseMs: settings.leaseMs,
+      maxAttempts: settings.maxAttempts,
+      backoffBaseMs: settings.backoffBaseMs,
+      backoffMaxMs: settings.backoffMaxMs
+    })
+  )
+  const context = yield* Layer.build(base)
+  return yield* Effect.gen(function* () {
+    yield* fit
+    const gate = Layer.mergeAll(PostgresGateStore.layer, Configured.layer(settings)).pipe(
+      Layer.provideMerge(Layer.succeedContext(context))
+    )
+    const work = Workers.layer({ drainMs: DRAIN_MS }).pipe(Layer.provideMerge(gate))
+    const rescue = active.has("rescuer")
+      ? Rescuer.layer({ pollMs: 500, concurrency: { rescue: 64, retry: 32, unconfirmed: 8 } }).pipe(
+          Layer.provideMerge(work)
+        )
+      : work
+    const front = Ingress.layer({
+      maxBodyBytes: settings.maxBodyBytes,
+      maxInFlight: settings.maxInFlight,
+      answerDeadlineMs: settings.answerDeadlineMs,
+      failureAnswer: settings.failureAnswer
+    }).pipe(Layer.provideMerge(rescue))
+    const services = yield* Layer.build(front).pipe(
+      Effect.catchTag("DatabaseError", (error) => Effect.fail(unreachable(error)))
+    )
+    const ingress = active.has("ingress")
+      ? yield* Effect.provideContext(serveIngress(settings), services)
+      : null
+    return { ingress }
+  }).pipe(Effect.provideContext(context))
+})

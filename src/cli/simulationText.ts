@@ -1,0 +1,44 @@
+import type { Report, Row } from "../infra/simulator/Report.ts"
+import { table } from "./Table.ts"
+
+const SHOWN = 10
+
+const line = (row: Row) => [
+  row.provider,
+  row.type,
+  row.events,
+  row.processed,
+  row.already_processed,
+  row.other,
+  row.errors,
+  row.p50_ms,
+  row.p99_ms
+]
+
+/** The outcome of a simulation for people. */
+export const simulationText = (result: Report) => {
+  const heading = [
+    "provider",
+    "event type",
+    "events",
+    "processed",
+    "already processed",
+    "other",
+    "errors",
+    "p50 ms",
+    "p99 ms"
+  ]
+  const failed = result.failed
+    .slice(0, SHOWN)
+    .map(({ answers, dedup_key, endpoint }) => `  ${endpoint} ${dedup_key}: ${answers}`)
+  const more = result.failed.length - failed.length
+  return [
+    table([heading, ...result.rows.map(line), line(result.total)]),
+    "",
+    `${result.events} events in ${result.deliveries} deliveries, ${result.seconds} s, ${result.per_second} a second, seed ${result.seed}`,
+    ...Object.entries(result.trouble).map(([answer, count]) => `answered ${answer}: ${count}`),
+    ...(failed.length === 0 ? [] : ["Not processed exactly once:", ...failed]),
+    ...(more > 0 ? [`  and ${more} more`] : []),
+    `Verdict: ${result.verdict}`
+  ].join("\n")
+}

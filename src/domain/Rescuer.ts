@@ -1,0 +1,94 @@
+import { Context, Effect, Fiber, Layer, Random, Schedule } from "effect"
+import { alarm } from "./Alarm.ts"
+import { fail } from "./fail.ts"
+import { type Claim, type DueEvent, GateStore, type Lane } from "./GateStore.ts"
+import type { Policy } from "./Policy.ts"
+import { ProcessFailed, type Provider, Providers } from "./Provider.ts"
+import { Workers } from "./Workers.ts"
+
+export interface RescuerOptions {
+  /** Between two looks when there was nothing to do, milliseconds. */
+  readonly pollMs: number
+  /** Events at work at once for each endpoint and lane. */
+  readonly concurrency: Readonly<Record<Lane, number>>
+}
+
+const lanes: ReadonlyArray<Lane> = ["rescue", "retry", "unconfirmed"]
+
+type Want = Exclude<DueEvent["body"], Uint8Array>
+
+/** What cannot be processed for want of its body fails by the kind of the want. */
+const settleBodiless = (claim: Claim, want: Want) =>
+  fail(claim, ProcessFailed.of(want === "master_key_missing" ? "world" : "permanent", want)).pipe(
+    Effect.andThen(
+      alarm(want, "an event cannot be processed: its body cannot be had", { provider: claim.endpoint.name })
+    ),
+    Effect.ignore
+  )
+
+/**
+ * Brings what waits to its end, in every instance and without a leader: events whose worker died, failures that are
+ * due, and those that the provider's API does not know yet. Each endpoint and lane has places of its own, so that one
+ * slow provider or one kind of work holds up no other.
+ */
+export class Rescuer extends Context.Service<Rescuer, { readonly lanes: number }>()(
+  "oncegate/domain/Rescuer"
+) {}
+
+export const layer = (options: RescuerOptions) =>
+  Layer.effect(
+    Rescuer,
+    Effect.gen(function* () {
+      const store = yield* GateStore
+      const workers = yield* Workers
+      const providers = yield* Providers
+
+      const tend = Effect.fnUntraced(function* (provider: Provider, lane: Lane) {
+        const places = options.concurrency[lane]
+        let busy = 0
+        const settle = ({ body, claim }: DueEvent): Effect.Effect<unknown, never, GateStore | Policy> =>
+          typeof body === "string"
+            ? settleBodiless(claim, body)
+            : Effect.suspend(() => Fiber.await(workers.start(provider, claim, body)))
+        const look = Effect.gen(function* () {
+          if (busy >= places) return yield* Effect.sleep(options.pollMs / 10)
+          const wanted = places - busy
+          const { due, parked } = yield* store.take(provider.endpoint, lane, wanted)
+          if (parked > 0)
+            yield* alarm("attempts_exhausted", "events were parked: their attempts are spent", {
+              provider: provider.endpoint.name,
+              count: parked
+            })
+          for (const event of due) {
+            busy += 1
+            yield* Effect.forkScoped(
+              Effect.ensuring(
+                settle(event),
+                Effect.sync(() => {
+                  busy -= 1
+                })
+              )
+            )
+          }
+          // A full take says that there is more: look again at once.
+          if (due.length + parked < wanted)
+            yield* Effect.sleep(options.pollMs * (0.75 + (yield* Random.next) / 2))
+        })
+        return yield* look.pipe(
+          Effect.catchTag("StoreUnavailable", () => Effect.sleep(options.pollMs)),
+          Effect.catchDefect(() =>
+            Effect.andThen(
+              alarm("rescue_fault", "looking for waiting events failed unexpectedly"),
+              Effect.sleep(options.pollMs)
+            )
+          ),
+          Effect.repeat(Schedule.forever)
+        )
+      })
+
+      const distinct = [...new Set(providers.values())]
+      for (const provider of distinct)
+        for (const lane of lanes) yield* Effect.forkScoped(tend(provider, lane))
+      return { lanes: distinct.length * lanes.length }
+    })
+  )

@@ -1,0 +1,56 @@
+import { Context, Effect, Fiber, Layer } from "effect"
+import { type Claim, GateStore, type StoreUnavailable } from "./GateStore.ts"
+import type { Policy } from "./Policy.ts"
+import type { Provider } from "./Provider.ts"
+import { process, type Settled } from "./process.ts"
+
+/**
+ * Runs claimed events, apart from the requests that brought them: a client that hangs up stops nothing. At shutdown
+ * the work in flight is finished within a limit; what is left is handed back unharmed.
+ */
+export class Workers extends Context.Service<
+  Workers,
+  {
+    readonly start: (
+      provider: Provider,
+      claim: Claim,
+      body: Uint8Array
+    ) => Fiber.Fiber<Settled, StoreUnavailable>
+    readonly inFlight: () => number
+  }
+>()("oncegate/domain/Workers") {}
+
+export const layer = (options: { readonly drainMs: number }) =>
+  Layer.effect(
+    Workers,
+    Effect.gen(function* () {
+      const store = yield* GateStore
+      const context = yield* Effect.context<GateStore | Policy>()
+      const running = new Set<Fiber.Fiber<Settled, StoreUnavailable>>()
+      const fork = Effect.runForkWith(context)
+
+      yield* Effect.addFinalizer(() =>
+        Effect.forEach([...running], (fiber) => Fiber.await(fiber), {
+          concurrency: "unbounded",
+          discard: true
+        }).pipe(
+          Effect.timeoutOption(options.drainMs),
+          Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...running])))
+        )
+      )
+      return Workers.of({
+        start: (provider, claim, body) => {
+          const fiber = fork(
+            process(provider, claim, body).pipe(
+              Effect.onInterrupt(() => Effect.ignore(store.release(claim))),
+              Effect.annotateLogs({ provider: claim.endpoint.name })
+            )
+          )
+          running.add(fiber)
+          fiber.addObserver(() => running.delete(fiber))
+          return fiber
+        },
+        inFlight: () => running.size
+      })
+    })
+  )

@@ -1,0 +1,64 @@
+import { createServer, type RequestListener } from "node:http"
+import type { AddressInfo } from "node:net"
+import { Effect, Schema } from "effect"
+
+/** The address cannot be listened on; the message says what to do. */
+export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
+  message: Schema.String
+}) {}
+
+export interface ServerOptions {
+  /** Variable that sets the port, for the message. */
+  readonly variable: string
+  readonly host: string
+  readonly port: number
+}
+
+const explain = ({ host, port, variable }: ServerOptions, code: string | undefined) =>
+  code === "EADDRINUSE"
+    ? `port ${port} on ${host} is taken: stop what listens there, or set ${variable} (0 = any free port)`
+    : code === "EACCES"
+      ? `port ${port} on ${host} may not be used by this user: set ${variable} to 1024 or higher`
+      : `cannot listen on ${host}:${port} (${code ?? "unknown"}): check the host and ${variable}`
+
+/**
+ * An HTTP listener that lives as long as the scope. At its end it takes no new connection, lets answers in progress
+ * finish within `drainMs`, and closes what idles.
+ */
+export const listen = Effect.fnUntraced(function* (
+  options: ServerOptions,
+  listener: RequestListener,
+  drainMs = 10_000
+) {
+  const server = yield* Effect.acquireRelease(
+    Effect.callback<ReturnType<typeof createServer>, ListenFailed>((resume) => {
+      const server = createServer(
+        {
+          // Slow senders hold a socket, and no more than this.
+          headersTimeout: 5_000,
+          requestTimeout: 15_000,
+          keepAliveTimeout: 65_000,
+          connectionsCheckingInterval: 1_000,
+          maxHeaderSize: 16_384
+        },
+        listener
+      )
+      server.once("error", (error: NodeJS.ErrnoException) =>
+        resume(Effect.fail(new ListenFailed({ message: explain(options, error.code) })))
+      )
+      server.listen(options.port, options.host, () => resume(Effect.succeed(server)))
+    }),
+    (server) =>
+      Effect.callback<void>((resume) => {
+        const timer = setTimeout(() => server.closeAllConnections(), drainMs)
+        server.close(() => {
+          clearTimeout(timer)
+          resume(Effect.void)
+        })
+        server.closeIdleConnections()
+      })
+  )
+  const { address, port } = server.address() as AddressInfo
+  const host = address.includes(":") ? `[${address}]` : address
+  return { port, url: `http://${address === "0.0.0.0" || address === "::" ? "127.0.0.1" : host}:${port}` }
+})

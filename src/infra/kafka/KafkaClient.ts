@@ -1,0 +1,56 @@
+import { Effect, Redacted } from "effect"
+import kafkajs, { type Kafka as Client, type SASLOptions } from "kafkajs"
+import "./KafkajsIdleTimer.ts"
+
+/** How the brokers are reached. */
+export interface KafkaOptions {
+  readonly brokers: ReadonlyArray<string>
+  readonly clientId: string
+  readonly tls?: boolean
+  readonly sasl?: {
+    readonly mechanism: "plain" | "scram-sha-256" | "scram-sha-512"
+    readonly username: string
+    readonly password: Redacted.Redacted
+  }
+}
+
+/** The driver says a great deal about an outage that the relay reports once: its own words are for debugging. */
+const forward = (run: (effect: Effect.Effect<void>) => void) => () => (entry: kafkajs.LogEntry) => {
+  const { error } = entry.log as { error?: unknown }
+  const words = typeof error === "string" && error !== "" ? error : entry.log.message
+  run(
+    Effect.logDebug(`kafkajs: ${words.slice(0, 200)}`).pipe(
+      Effect.annotateLogs({ event: "KAFKAJS", namespace: entry.namespace })
+    )
+  )
+}
+
+/** A client of kafkajs with the settings that hold under faults; connects at the first call. */
+export const make = (options: KafkaOptions): Effect.Effect<Client> =>
+  Effect.map(
+    Effect.context<never>(),
+    (context) =>
+      new kafkajs.Kafka({
+        clientId: options.clientId,
+        brokers: [...options.brokers],
+        connectionTimeout: 3000,
+        authenticationTimeout: 5000,
+        requestTimeout: 5000,
+        enforceRequestTimeout: true,
+        // Each transaction meets CONCURRENT_TRANSACTIONS until the markers of the last one are written: the default of
+        // 300 ms would allow ten transactions a second.
+        retry: { initialRetryTime: 5, maxRetryTime: 300, retries: 8 },
+        logLevel: kafkajs.logLevel.WARN,
+        logCreator: forward((effect) => Effect.runForkWith(context)(effect)),
+        ...(options.tls === true ? { ssl: true } : {}),
+        ...(options.sasl === undefined
+          ? {}
+          : {
+              sasl: {
+                mechanism: options.sasl.mechanism,
+                username: options.sasl.username,
+                password: Redacted.value(options.sasl.password)
+              } as SASLOptions
+            })
+      })
+  )

@@ -1,0 +1,123 @@
+import { randomUUID } from "node:crypto"
+import { Effect } from "effect"
+import kafkajs, { type Admin, type Kafka, type Producer as KafkajsProducer, type TopicMessages } from "kafkajs"
+import type { BatchId } from "../postgres/RelayCheckpoint.ts"
+import { attempt, KafkaFailed } from "./KafkaFailed.ts"
+import type { TopicNames } from "./Topics.ts"
+
+/** Time for one transaction, retries included; the broker aborts it a little later by itself. */
+const PUBLISH_MS = 12_000
+const TRANSACTION_TIMEOUT_MS = 20_000
+const CALL_MS = 10_000
+/** A broker that was just started can need seconds to know its offsets again. */
+const SETTLE_READS = 200
+const SETTLE_PAUSE_MS = 50
+
+const CHECKPOINT = 0
+const BARRIER = 1
+
+/** A producer that fenced every earlier one of its transactional id. */
+export interface FencedProducer {
+  /**
+   * The checkpoint in Kafka. The predecessor's transaction is over by now, and a barrier written behind it was read
+   * back: what is returned is its outcome, not an older answer.
+   */
+  readonly checkpoint: Effect.Effect<BatchId | undefined, KafkaFailed>
+  /** Records and checkpoint in one transaction. After any failure the producer must not be used again. */
+  readonly publish: (messages: ReadonlyArray<TopicMessages>, id: BatchId) => Effect.Effect<void, KafkaFailed>
+}
+
+const offsets = (names: TopicNames, partition: number, { batch, nonce }: BatchId) => ({
+  consumerGroupId: names.group,
+  topics: [{ topic: names.checkpoint, partitions: [{ partition, offset: String(batch), metadata: nonce }] }]
+})
+
+/** What the relay's group has at present in both partitions of the checkpoint topic; no guarantee of any kind. */
+const fetchOffsets = (admin: Admin, names: TopicNames) =>
+  Effect.map(
+    attempt("checkpoint.fetch", CALL_MS, () =>
+      admin.fetchOffsets({ groupId: names.group, topics: [names.checkpoint] })
+    ),
+    ([topic]) => {
+      const read = (wanted: number): BatchId | undefined => {
+        const found = topic?.partitions.find(({ partition }) => partition === wanted)
+        return found === undefined || found.offset === "-1"
+          ? undefined
+          : { batch: Number(found.offset), nonce: found.metadata ?? "" }
+      }
+      return { last: read(CHECKPOINT), barrier: read(BARRIER) }
+    }
+  )
+
+/** The checkpoint without fencing anyone: for a first look, which must not disturb a relay that is in the right. */
+export const peek = (admin: Admin, names: TopicNames) =>
+  Effect.map(fetchOffsets(admin, names), ({ last }) => last)
+
+const settledCheckpoint = Effect.fnUntraced(function* (admin: Admin, names: TopicNames, barrier: string) {
+  let previous: string | undefined
+  for (let read = 0; read < SETTLE_READS; read++) {
+    const found = yield* fetchOffsets(admin, names)
+    const answer = found.barrier?.nonce === barrier ? JSON.stringify(found.last ?? null) : undefined
+    if (answer !== undefined && answer === previous) return found.last
+    previous = answer
+    if (answer === undefined) yield* Effect.sleep(SETTLE_PAUSE_MS)
+  }
+  return yield* new KafkaFailed({ operation: "checkpoint.settle", code: "STALE_OFFSETS", refused: false })
+})
+
+/**
+ * A transaction in kafkajs. After any rejection the whole producer is thrown away: used on, it loses acknowledged
+ * records, for it sets sequence numbers back that the broker has used, and the broker then takes the next records for
+ * repeats. A new producer also ends what a lost reply left open.
+ */
+const transact = (
+  producer: KafkajsProducer,
+  messages: ReadonlyArray<TopicMessages>,
+  commit: ReturnType<typeof offsets>
+) =>
+  attempt("publish", PUBLISH_MS, async () => {
+    const transaction = await producer.transaction()
+    // One call: several at once share sequence numbers.
+    if (messages.length > 0) await transaction.sendBatch({ acks: -1, topicMessages: [...messages] })
+    await transaction.sendOffsets(commit)
+    await transaction.commit()
+  })
+
+/** Connects a new producer and fences: whatever an earlier one has under way is committed or aborted when this returns. */
+export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, names: TopicNames) {
+  const producer = yield* Effect.acquireRelease(
+    Effect.sync(() =>
+      kafka.producer({
+        transactionalId: names.transactionalId,
+        idempotent: true,
+        maxInFlightRequests: 1,
+        transactionTimeout: TRANSACTION_TIMEOUT_MS,
+        allowAutoTopicCreation: false,
+        createPartitioner: kafkajs.Partitioners.DefaultPartitioner
+      })
+    ),
+    // Not waited for: a broken connection can take its time, and the successor must not.
+    (producer) => Effect.sync(() => void producer.disconnect().catch(() => {}))
+  )
+  yield* attempt("fence.connect", CALL_MS, () => producer.connect())
+  // An empty transaction asks for a new epoch, which waits until the predecessor's transaction is over.
+  yield* attempt("fence", CALL_MS, async () => (await producer.transaction()).abort())
+  // Same group, so same log of offsets: where this can be read, everything before it can.
+  const barrier = randomUUID()
+  yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }))
+  return {
+    checkpoint: settledCheckpoint(admin, names, barrier),
+    publish: (messages, id) => transact(producer, messages, offsets(names, CHECKPOINT, id))
+  } satisfies FencedProducer
+})
+
+/** An admin client for the time of the scope. */
+export const connectAdmin = (kafka: Kafka) =>
+  Effect.gen(function* () {
+    const admin = yield* Effect.acquireRelease(
+      Effect.sync(() => kafka.admin()),
+      (admin) => Effect.sync(() => void admin.disconnect().catch(() => {}))
+    )
+    yield* attempt("admin.connect", CALL_MS, () => admin.connect())
+    return admin
+  })

@@ -1,0 +1,21 @@
+/**
+ * When the server dies under load, postgres.js can throw outside of any promise: a TypeError from its connection.js,
+ * writing to a socket that is gone. The connection is lost anyway and the query has a time limit of its own; ending the
+ * process would only add to the outage. Nothing but this one error is let pass.
+ */
+export const isDriverFault = (error: unknown) =>
+  error instanceof TypeError &&
+  /[\\/]postgres[\\/](src|cjs[\\/]src)[\\/]connection\.js/.test(error.stack ?? "")
+
+/** Keeps the process alive through the driver's fault; any other uncaught error ends it as before. */
+export const tolerate = (report: () => void) =>
+  process.on("uncaughtException", (error) => {
+    if (isDriverFault(error)) return report()
+    process.stderr.write(
+      `oncegate: an uncaught ${error.name} ends the process\n${(error.stack ?? "")
+        .split("\n")
+        .filter((line) => /^\s+at /.test(line))
+        .join("\n")}\n`
+    )
+    process.exit(70)
+  })

@@ -1,0 +1,113 @@
+import { Clock, Effect, type Redacted, Result } from "effect"
+import { ofRawBody } from "../../domain/DedupKey.ts"
+import { type Delivery, singleHeader } from "../../domain/Delivery.ts"
+import type { Endpoint } from "../../domain/Endpoint.ts"
+import {
+  type Event,
+  type Identity,
+  type Interpretation,
+  PayloadInvalid,
+  ProcessFailed,
+  type Provider,
+  type SignatureInvalid
+} from "../../domain/Provider.ts"
+import { propose } from "./FactDrafts.ts"
+import { wordAt } from "./JsonFields.ts"
+import { parseObject } from "./StrictJson.ts"
+import { makePaymentLookup } from "./TossApi.ts"
+import {
+  announcementOf,
+  dedupKeyOf,
+  isSigned,
+  paymentNameOf,
+  readEvent,
+  type TossEvent,
+  tellsOfPayment
+} from "./TossEvent.ts"
+import { provenBy } from "./TossFacts.ts"
+import { payoutFacts } from "./TossPayout.ts"
+import { isBefore } from "./TossProgress.ts"
+import { SIGNATURE_HEADER, verifySignature } from "./TossSignature.ts"
+
+export interface TossOptions {
+  readonly endpoint: Endpoint
+  /** Under which payments are asked for. */
+  readonly secretKey: Redacted.Redacted
+  /** Under which payout and seller events are signed; more than one while they are changed. */
+  readonly securityKeys: ReadonlyArray<Redacted.Redacted>
+  readonly apiOrigin: string
+  /** A signed time older than this is refused. Milliseconds. */
+  readonly keyRetentionMs: number
+}
+
+const TRANSMISSION_ID = "tosspayments-webhook-transmission-id"
+
+/** Types of which no API can tell whether they are true. */
+const UNCONFIRMABLE = new Set(["BILLING_DELETED", "METHOD_UPDATED", "CUSTOMER_STATUS_CHANGED"])
+
+const invalid = (reason: string) => new PayloadInvalid({ reason })
+
+/** Toss Payments: what its requests prove, which is little, and what its API confirms. */
+export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
+  const { endpoint } = options
+  const lookup = makePaymentLookup(options)
+
+  const identify = Effect.fnUntraced(function* (
+    delivery: Delivery
+  ): Effect.fn.Return<Identity, PayloadInvalid | SignatureInvalid> {
+    const signature = verifySignature(delivery, options, yield* Clock.currentTimeMillis)
+    const body = parseObject(delivery.body)
+    if (Result.isFailure(body)) {
+      // Signed, so it is Toss's; a body that is no object and unsigned is anybody's.
+      if (delivery.headers[SIGNATURE_HEADER] === undefined || Result.isFailure(signature)) {
+        return yield* invalid(body.failure)
+      }
+      return { dedupKey: ofRawBody(delivery.hash), eventType: null, transmission: null, quarantine: true }
+    }
+    const event = readEvent(body.success)
+    if (isSigned(event)) yield* Effect.fromResult(signature)
+    // Two ids would let the sender choose under which one a gate behind another proxy sees the event.
+    if ((delivery.headers[TRANSMISSION_ID]?.length ?? 0) > 1) return yield* invalid("header_repeated")
+    const dedupKey = dedupKeyOf(event, singleHeader(delivery, TRANSMISSION_ID))
+    if (dedupKey === undefined) return yield* invalid("no_identity")
+    return { dedupKey, eventType: event.type, transmission: null, quarantine: false }
+  })
+
+  /** The transmission id and the body are anybody's to send: facts come from Toss's answer and from nothing else. */
+  const confirmed = Effect.fnUntraced(function* (event: TossEvent) {
+    const name = paymentNameOf(event)
+    if (name === undefined) {
+      // An overseas cancellation names no payment by design; any other event of a payment does.
+      if (event.type === "CANCEL_STATUS_CHANGED") return { drafts: [], note: "unconfirmable" as const }
+      return yield* ProcessFailed.of("permanent", "uninterpretable")
+    }
+    const payment = yield* lookup(name)
+    const announced = announcementOf(event)
+    if (isBefore(payment, announced, yield* Clock.currentTimeMillis)) {
+      return yield* ProcessFailed.of("world", "not_visible_yet")
+    }
+    const note =
+      announced.status === wordAt(payment, "status") ? ("unmapped" as const) : ("superseded" as const)
+    return { drafts: provenBy(payment, event.type), note }
+  })
+
+  const read = Effect.fnUntraced(function* (event: TossEvent) {
+    if (event.type === "payout.changed") return { drafts: payoutFacts(event), note: "unmapped" as const }
+    if (tellsOfPayment(event)) return yield* confirmed(event)
+    const note = UNCONFIRMABLE.has(event.type ?? "") ? ("unconfirmable" as const) : ("unmapped" as const)
+    return { drafts: [], note }
+  })
+
+  const interpret = Effect.fn("Toss.interpret")(function* ({ body }: Event) {
+    const event = readEvent(
+      yield* Effect.fromResult(parseObject(body)).pipe(
+        Effect.mapError(() => ProcessFailed.of("permanent", "not_json_object"))
+      )
+    )
+    const { drafts, note } = yield* read(event)
+    const facts = yield* propose(drafts)
+    return { eventType: event.type, facts, note: facts.length === 0 ? note : null } satisfies Interpretation
+  })
+
+  return { endpoint, aliases: ["tosspayments"], identify, interpret } satisfies Provider
+})

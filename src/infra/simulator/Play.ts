@@ -1,0 +1,125 @@
+import { type Cause, Effect, Queue, Stream } from "effect"
+import type { Courier } from "./Courier.ts"
+import { kindOf, type Told } from "./EventVerdict.ts"
+import type { SeededRandom } from "./SeededRandom.ts"
+import type { Act, EndpointName, SimulatedEvent, Story } from "./SimulatedEvent.ts"
+import type { SimulatorClient } from "./SimulatorClient.ts"
+
+export interface PlayOptions {
+  readonly urlOf: (endpoint: EndpointName) => URL
+  readonly courier: Courier
+  readonly deposit: SimulatorClient["deposit"]
+  readonly concurrency: number
+  /** Deliveries a second; as fast as the answers come where it is left out. */
+  readonly rate?: number
+  readonly random: SeededRandom
+  readonly onReceived: () => void
+}
+
+interface Slot {
+  readonly told: Told
+  readonly copy: number
+  readonly scene: Scene
+}
+
+/** One act under way: its deliveries, and the story that goes on behind it. */
+interface Scene {
+  readonly told: ReadonlyArray<Told>
+  readonly rest: Story
+  left: number
+}
+
+/** How far the copies of an event are spread over the deliveries of others, unless they come at the same moment. */
+const SPREAD = 24
+
+/** All copies of all events in the order they are sent: half of the events come at once, the others interleaved. */
+const ordered = (scenes: ReadonlyArray<Scene>, random: SeededRandom): Array<Slot> => {
+  const slots: Array<{ readonly at: number; readonly slot: Slot }> = []
+  random.shuffle(scenes).forEach((scene, index) => {
+    for (const told of scene.told) {
+      const spread = random.chance(0.5) ? 0.5 : SPREAD
+      told.event.copies.forEach((_, copy) => {
+        slots.push({ at: index + (copy === 0 ? 0 : random.next() * spread), slot: { told, copy, scene } })
+      })
+    }
+  })
+  return slots.sort((a, b) => a.at - b.at).map(({ slot }) => slot)
+}
+
+const PROBE_PAUSE_MS = 200
+const PROBES = 300
+
+/**
+ * Plays stories against a gate. Acts of one story come one after the other, each only once the gate is done with the one
+ * before, because Toss's API tells of a payment as it is now: a state that nobody saw makes no fact, and expectations
+ * would be a matter of luck. A story whose act was not processed ends there.
+ */
+export const play = Effect.fn("Play.play")(function* (stories: ReadonlyArray<Story>, options: PlayOptions) {
+  const { courier, random, urlOf } = options
+  const all: Array<Told> = []
+  const queue = yield* Queue.unbounded<Slot, Cause.Done>()
+  let scenesLeft = 0
+  let sent = 0
+  const begun = performance.now()
+
+  const sceneOf = ([act, ...rest]: Story): Scene => {
+    const told = (act as Act).events.map((event): Told => ({ event, received: [] }))
+    all.push(...told)
+    scenesLeft++
+    return { told, rest, left: told.reduce((sum, { event }) => sum + event.copies.length, 0) }
+  }
+
+  const deliver = (event: SimulatedEvent, copy: number) =>
+    Effect.promise(() => courier.deliver(urlOf(event.endpoint), event.copies[copy]!, event.body))
+
+  /** Whether the gate has finished the event; asked by sending it once more where the answer was `accepted`. */
+  const isFinished = Effect.fnUntraced(function* ({ event, received }: Told) {
+    const winner = received.find((one) => kindOf(one) === "processed")
+    if (winner === undefined) return false
+    if (winner.status === "processed") return true
+    for (let probe = 0; probe < PROBES; probe++) {
+      const again = yield* deliver(event, event.copies.length - 1)
+      if (again.state === "done") return true
+      if (again.state !== "processing") return false
+      yield* Effect.sleep(PROBE_PAUSE_MS)
+    }
+    return false
+  })
+
+  const afterScene = Effect.fnUntraced(function* ({ rest, told }: Scene) {
+    const [next] = rest
+    if (next !== undefined) {
+      const finished = yield* Effect.forEach(told, isFinished)
+      if (finished.every(Boolean)) {
+        yield* options.deposit(next.payments, next.paypalEvents)
+        yield* Queue.offerAll(queue, ordered([sceneOf(rest)], random))
+      } else {
+        for (const act of rest) all.push(...act.events.map((event): Told => ({ event, received: [] })))
+      }
+    }
+    scenesLeft--
+    if (scenesLeft === 0) yield* Queue.end(queue)
+  })
+
+  const send = Effect.fnUntraced(function* ({ copy, scene, told }: Slot) {
+    const due = options.rate === undefined ? 0 : begun + (sent++ * 1000) / options.rate - performance.now()
+    if (due > 1) yield* Effect.sleep(due)
+    told.received.push(yield* deliver(told.event, copy))
+    options.onReceived()
+    scene.left--
+    if (scene.left === 0) yield* afterScene(scene)
+  })
+
+  const first = stories.map(([act]) => act).filter((act) => act !== undefined)
+  yield* options.deposit(
+    first.flatMap(({ payments }) => payments),
+    first.flatMap(({ paypalEvents }) => paypalEvents)
+  )
+  yield* Queue.offerAll(queue, ordered(stories.filter((story) => story.length > 0).map(sceneOf), random))
+  if (scenesLeft === 0) yield* Queue.end(queue)
+  yield* Stream.fromQueue(queue).pipe(
+    Stream.mapEffect(send, { concurrency: options.concurrency, unordered: true }),
+    Stream.runDrain
+  )
+  return { told: all, ms: performance.now() - begun }
+})

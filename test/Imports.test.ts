@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync } from "node:fs"
+import path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+
+const root = path.join(import.meta.dirname, "..", "src")
+const files = readdirSync(root, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts"))
+  .map((name) => name.replaceAll(path.sep, "/"))
+
+/** What a file imports: a package by its name, a file of ours by its path under src. */
+const importsOf = (file: string) => {
+  const text = readFileSync(path.join(root, file), "utf8")
+  return [...text.matchAll(/(?:from|import)\s*\(?\s*["']([^"']+)["']/g)].map(([, name]) =>
+    name!.startsWith(".") ? path.posix.join(path.posix.dirname(file), name!) : name!
+  )
+}
+const roomOf = (file: string) => file.split("/")[0]!
+
+const inRooms = (...rooms: ReadonlyArray<string>) => files.filter((file) => rooms.includes(roomOf(file)))
+
+describe("imports go one way", () => {
+  it("finds the rooms of the house", () => {
+    assert.containsAllKeys(Object.groupBy(files, roomOf), ["domain", "infra", "http", "cli", "main.ts"])
+  })
+
+  it("domain imports effect and its own files, nothing else", () => {
+    const strangers = inRooms("domain").flatMap((file) =>
+      importsOf(file)
+        .filter((name) => !/^(effect(\/[A-Za-z/]+)?|domain\/.+\.ts)$/.test(name))
+        .map((name) => `${file} imports ${name}`)
+    )
+    assert.deepStrictEqual(strangers, [])
+  })
+
+  it("domain has no clock, no chance and no promise of its own", () => {
+    const impure = /\basync\s|\bawait\s|\bDate\.now\b|\bMath\.random\b|\btry\s*\{|\bnew Date\b/
+    assert.deepStrictEqual(
+      inRooms("domain").filter((file) => impure.test(readFileSync(path.join(root, file), "utf8"))),
+      []
+    )
+  })
+
+  it("http and infra know the domain and their own room", () => {
+    const sideways = inRooms("http", "infra").flatMap((file) =>
+      importsOf(file)
+        .filter((name) => name.endsWith(".ts") && ![roomOf(file), "domain"].includes(roomOf(name)))
+        .map((name) => `${file} imports ${name}`)
+    )
+    assert.deepStrictEqual(sideways, [])
+  })
+})
