@@ -2,13 +2,16 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Runtime } from "effect"
 import { Command } from "effect/cli"
+import { dev } from "./cli/dev.ts"
+import { explain } from "./cli/explain.ts"
 import { migrate } from "./cli/migrate.ts"
 import { serve } from "./cli/serve.ts"
+import { simulate } from "./cli/simulate.ts"
 import { tolerate } from "./infra/postgres/driverFault.ts"
 
 const oncegate = Command.make("oncegate").pipe(
   Command.withDescription("An idempotency gate for payment webhooks."),
-  Command.withSubcommands([serve, migrate])
+  Command.withSubcommands([dev, serve, migrate, simulate, explain])
 )
 
 /** Whatever a command ended with, as one clear line; a defect is named by class, without its message. */

@@ -49,14 +49,14 @@ export const explainDelivery = Effect.fnUntraced(function* (
     const { _tag, reason } = identified.failure
     const answer = _tag === "SignatureInvalid" ? 401 : _tag === "PayloadInvalid" ? 400 : 503
     const verdict = answer === 503 ? "unknown" : "rejected"
-    return { ...NOTHING, endpoint, verdict, answer, reason, in_words: inWords(reason) }
+    return { endpoint, verdict, answer, ...NOTHING, reason, in_words: inWords(reason) }
   }
   const { dedupKey, eventType, quarantine, transmission } = identified.success
   const known = {
-    ...NOTHING,
     endpoint,
     verdict: options.unsigned ? ("unsigned" as const) : ("verified" as const),
     answer: 200 as const,
+    ...NOTHING,
     in_words: quarantine
       ? "The delivery is genuine, but its body is no JSON object: it is kept and shown, and never processed."
       : options.unsigned

@@ -10,6 +10,7 @@ import { report } from "../infra/simulator/Report.ts"
 import * as SeededRandom from "../infra/simulator/SeededRandom.ts"
 import type { EndpointName } from "../infra/simulator/SimulatedEvent.ts"
 import * as SimulatorClient from "../infra/simulator/SimulatorClient.ts"
+import { newSeed } from "../infra/simulator/World.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { dataDirFlag, ingressOf, simulatorDir } from "./DevService.ts"
 import * as Progress from "./Progress.ts"
@@ -59,7 +60,7 @@ export const runSimulation = Effect.fn("simulate")(
     const base = Option.getOrUndefined(options.url) ?? (yield* ingressOf(options.dataDir))
     const urlOf = yield* targetsOf(base)
     const client = yield* SimulatorClient.connect(simulatorDir(options.dataDir))
-    const seed = Option.getOrElse(options.seed, () => String(Date.now()))
+    const seed = Option.getOrElse(options.seed, newSeed)
     yield* Console.error(`seed ${seed}`)
 
     const providers: ReadonlyArray<EndpointName> =

@@ -94,7 +94,7 @@ describe("the state machine", () => {
     const first = through([delivery, 0])
     assert.strictEqual(when(first, expired, 9), "NotApplicable")
     const third = through([delivery, 0], [expired, 10], [expired, 20])
-    assert.deepInclude(third, { attempts: 2, fence: 3 })
+    assert.deepInclude(third, { attempts: 2, fence: Fence.make(3) })
     assert.deepInclude(when(third, expired, 30), { events: ["Parked"] })
   })
 
@@ -124,7 +124,7 @@ describe("the state machine", () => {
     assert.deepInclude(redriven, { _tag: "Failed", attempts: 0, failures: 0, nextAttemptAt: 50 })
     assert.deepInclude((when(redriven, byGate, 50) as { state: GateState }).state, {
       because: "redriven",
-      fence: 2
+      fence: Fence.make(2)
     })
   })
 

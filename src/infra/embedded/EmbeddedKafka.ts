@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { type Duration, Effect, Result, Schema, type Scope } from "effect"
-import kafkajs from "kafkajs"
+import { type Duration, Effect, Exit, Result, Schema, Scope } from "effect"
+import { clusterAt } from "./KafkaCluster.ts"
 import * as KafkaContainer from "./KafkaContainer.ts"
 import * as KafkaJars from "./KafkaJars.ts"
 import { commandLine, find, stop } from "./LocalProcess.ts"
@@ -10,12 +10,15 @@ import { own } from "./OwnedFolder.ts"
 
 /** No broker could be started. The message says why, way by way, and what would help. */
 export class KafkaUnavailable extends Schema.TaggedError<KafkaUnavailable>()("KafkaUnavailable", {
-  reasons: Schema.Array(Schema.String)
+  reasons: Schema.Array(Schema.String),
+  advice: Schema.String
 }) {
   override get message() {
-    return `no Kafka broker could be started: ${this.reasons.join("; ")}. Install Docker, or Java 17 or later and Maven, or set KAFKA_BROKERS to a Kafka of your own`
+    return `no Kafka broker could be started: ${this.reasons.join("; ")}. ${this.advice}`
   }
 }
+
+const ADVICE = "Install Docker, or Java 17 or later and Maven, or set KAFKA_BROKERS to a Kafka of your own"
 
 export type Way = "docker" | "jars"
 
@@ -39,7 +42,9 @@ export const start = (options: {
 > =>
   Effect.gen(function* () {
     const folder = path.resolve(options.folder)
-    yield* own("kafka", folder).pipe(Effect.mapError((error) => error.message))
+    yield* own("kafka", folder).pipe(
+      Effect.mapError(({ reason, advice }) => new KafkaUnavailable({ reasons: [reason], advice }))
+    )
     const file = path.join(folder, "cluster.json")
     yield* stopLeftover(folder)
     if (existsSync(file)) {
@@ -62,7 +67,13 @@ export const start = (options: {
       }
       // A registry out of reach must not keep anyone waiting where jars can be had.
       const pullTimeout = ways.at(-1) === how ? "10 minutes" : "45 seconds"
-      const result = yield* Effect.result(startIn(folder, cluster, pullTimeout))
+      // A scope of its own: what a way started that did not work must be gone before the next is tried.
+      const scope = yield* Scope.fork(yield* Effect.scope)
+      const result = yield* startIn(folder, cluster, pullTimeout).pipe(
+        Scope.provide(scope),
+        Effect.tapError((reason) => Scope.close(scope, Exit.fail(reason))),
+        Effect.result
+      )
       if (Result.isSuccess(result)) {
         yield* Effect.try({
           try: () => {
@@ -76,7 +87,13 @@ export const start = (options: {
       reasons.push(result.failure)
     }
     return yield* Effect.fail(reasons)
-  }).pipe(Effect.mapError((reasons) => new KafkaUnavailable({ reasons: [reasons].flat() })))
+  }).pipe(
+    Effect.mapError((error) =>
+      error instanceof KafkaUnavailable
+        ? error
+        : new KafkaUnavailable({ reasons: [error].flat(), advice: ADVICE })
+    )
+  )
 
 const startIn = Effect.fnUntraced(function* (
   folder: string,
@@ -121,28 +138,9 @@ const ready = Effect.fnUntraced(function* (
   clusterId: string,
   check: Effect.Effect<void, string>
 ) {
-  const kafka = new kafkajs.Kafka({
-    clientId: "oncegate-start",
-    brokers: [...brokers],
-    logLevel: kafkajs.logLevel.NOTHING,
-    connectionTimeout: 1_000,
-    retry: { retries: 0 }
-  })
-  const answers = Effect.promise(async () => {
-    const admin = kafka.admin()
-    try {
-      await admin.connect()
-      const cluster = await admin.describeCluster()
-      return cluster.clusterId === clusterId && cluster.brokers.length > 0
-    } catch {
-      return false
-    } finally {
-      await admin.disconnect().catch(() => {})
-    }
-  })
   while (true) {
     yield* check
-    if (yield* answers) return
+    if ((yield* clusterAt(brokers[0]!)) === clusterId) return
     yield* Effect.sleep("200 millis")
   }
 })

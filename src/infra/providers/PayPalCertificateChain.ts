@@ -46,8 +46,14 @@ const isIssuedBy = (leaf: X509Certificate, anchor: X509Certificate): boolean => 
   }
 }
 
-/** Exactly this name, in the alternative names, or as common name where there are none; no wildcard stands for it. */
-const isNamed = (leaf: X509Certificate, name: string): boolean => leaf.checkHost(name) === name
+/**
+ * Exactly this name, in the alternative names, or as common name where there are none; no wildcard stands for it.
+ * The list is compared here because Deno's checkHost takes the common name although there are alternative names.
+ */
+const isNamed = (leaf: X509Certificate, name: string): boolean =>
+  leaf.subjectAltName === undefined
+    ? leaf.checkHost(name) === name
+    : leaf.subjectAltName.split(", ").includes(`DNS:${name}`)
 
 /**
  * The signing certificate in a PEM text, if one of the anchors issued it and it bears PayPal's name. Every anchor is

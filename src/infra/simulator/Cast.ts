@@ -1,4 +1,5 @@
 import * as PayPalTransmission from "./PayPalTransmission.ts"
+import type { Pseudonym } from "./PayPalVault.ts"
 import * as PayPalWebhooks from "./PayPalWebhooks.ts"
 import type { Act, EndpointName, Story } from "./SimulatedEvent.ts"
 import type { SimulatorClient } from "./SimulatorClient.ts"
@@ -9,12 +10,14 @@ export interface CastOptions {
   readonly seed: string
   readonly copies: number
   readonly now: number
+  readonly pseudonym?: Pseudonym
 }
 
 const paypalOptions = (
   { identity, origin }: Who,
-  { copies, now }: CastOptions
+  { copies, now, pseudonym }: CastOptions
 ): PayPalWebhooks.PayPalOptions => ({
+  ...(pseudonym === undefined ? {} : { pseudonym }),
   signer: PayPalTransmission.makeSigner(identity, origin),
   copies,
   now

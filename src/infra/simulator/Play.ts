@@ -1,6 +1,6 @@
 import { type Cause, Effect, Queue, Stream } from "effect"
 import type { Courier } from "./Courier.ts"
-import { kindOf, type Told } from "./EventVerdict.ts"
+import type { Told } from "./EventVerdict.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
 import type { Act, EndpointName, SimulatedEvent, Story } from "./SimulatedEvent.ts"
 import type { SimulatorClient } from "./SimulatorClient.ts"
@@ -72,16 +72,15 @@ export const play = Effect.fn("Play.play")(function* (stories: ReadonlyArray<Sto
   const deliver = (event: SimulatedEvent, copy: number) =>
     Effect.promise(() => courier.deliver(urlOf(event.endpoint), event.copies[copy]!, event.body))
 
-  /** Whether the gate has finished the event; asked by sending it once more where the answer was `accepted`. */
+  /** Whether the gate has finished the event; where no answer says so, it is sent again until one does. */
   const isFinished = Effect.fnUntraced(function* ({ event, received }: Told) {
-    const winner = received.find((one) => kindOf(one) === "processed")
-    if (winner === undefined) return false
-    if (winner.status === "processed") return true
+    if (received.some(({ state, status }) => status === "processed" || state === "done")) return true
+    if (!received.some(({ state, status }) => status === "accepted" || state === "processing")) return false
     for (let probe = 0; probe < PROBES; probe++) {
-      const again = yield* deliver(event, event.copies.length - 1)
-      if (again.state === "done") return true
-      if (again.state !== "processing") return false
       yield* Effect.sleep(PROBE_PAUSE_MS)
+      const { state, status } = yield* deliver(event, event.copies.length - 1)
+      if (status === "processed" || state === "done") return true
+      if (state !== "processing") return false
     }
     return false
   })

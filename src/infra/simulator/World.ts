@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 import * as SeededRandom from "./SeededRandom.ts"
 
 const UPPER = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -20,10 +20,13 @@ export interface World extends SeededRandom.SeededRandom {
   readonly cents: (limit: number) => number
 }
 
-/** A default seed is a time (its milliseconds), and things happen then; any other seed has its own time in 2026. */
+/** A seed that nobody has used before; it begins with the time. */
+export const newSeed = () => `${Date.now()}-${randomBytes(2).toString("hex")}`
+
+/** Things happen at the time that a new seed begins with; any other seed has its own time in 2026. */
 const beginOf = (seed: string) =>
-  /^\d{13}$/.test(seed)
-    ? Number(seed)
+  /^\d{13}-/.test(seed)
+    ? Number(seed.slice(0, 13))
     : Date.UTC(2026, 0, 1) + (createHash("sha256").update(seed).digest().readUInt32LE(16) % 15_552_000) * 1000
 
 export const make = (seed: string, part = ""): World => {

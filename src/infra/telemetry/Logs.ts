@@ -69,11 +69,17 @@ const pretty = (options: Logger.Options<unknown>) => {
 export const layer = (options: {
   readonly format: "json" | "pretty"
   readonly level: LogLevel.LogLevel
-  readonly write?: (text: string) => void
+  /** A second place, always JSON: the log file of `npm start`. */
+  readonly copy?: (text: string) => void
 }) => {
-  const write = buffered(options.write ?? ((text) => void process.stdout.write(text)))
-  const logger = Logger.make<unknown, void>((entry) =>
+  const write = buffered((text) => void process.stdout.write(text))
+  const first = Logger.make<unknown, void>((entry) =>
     write(options.format === "json" ? JSON.stringify(record(entry)) : pretty(entry))
   )
-  return Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, options.level))
+  const copy = options.copy === undefined ? undefined : buffered(options.copy)
+  const second = copy && Logger.make<unknown, void>((entry) => copy(JSON.stringify(record(entry))))
+  return Layer.merge(
+    Logger.layer(second === undefined ? [first] : [first, second]),
+    Layer.succeed(References.MinimumLogLevel, options.level)
+  )
 }

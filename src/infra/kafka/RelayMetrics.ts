@@ -1,9 +1,5 @@
 import { Effect, Metric } from "effect"
 
-const alarms = Metric.counter("oncegate_alarms_total", {
-  description: "Things that a person must know about, by code",
-  incremental: true
-})
 const published = Metric.counter("oncegate_relay_published_total", {
   description: "Records published to Kafka, by topic",
   incremental: true
@@ -14,13 +10,6 @@ const lagRows = Metric.gauge("oncegate_relay_lag_rows", {
 const lagSeconds = Metric.gauge("oncegate_relay_lag_seconds", {
   description: "Age of the oldest row at its publication; 0 when nothing waits"
 })
-
-/** Counter and log line of an alarm: a person must look. */
-export const alarm = (code: string, message: string) =>
-  Effect.andThen(
-    Metric.update(Metric.withAttributes(alarms, { code }), 1),
-    Effect.logError(message).pipe(Effect.annotateLogs({ event: "ALARM", code }))
-  )
 
 export const countPublished = (topic: string, records: number) =>
   records === 0 ? Effect.void : Metric.update(Metric.withAttributes(published, { topic }), records)

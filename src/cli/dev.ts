@@ -1,0 +1,128 @@
+import path from "node:path"
+import { Console, Effect, Redacted, Result } from "effect"
+import { Command } from "effect/cli"
+import { read } from "../infra/config/Settings.ts"
+import * as EmbeddedKafka from "../infra/embedded/EmbeddedKafka.ts"
+import * as EmbeddedPostgres from "../infra/embedded/EmbeddedPostgres.ts"
+import * as Migrations from "../infra/postgres/Migrations.ts"
+import * as SimulatorServer from "../infra/simulator/SimulatorServer.ts"
+import * as Logs from "../infra/telemetry/Logs.ts"
+import * as DevFolder from "./DevFolder.ts"
+import { database, type Role, roles, start, unreachable } from "./Service.ts"
+
+/** Given by the environment, or started here: a Kafka is worth having, but the gate works without one. */
+const kafka = Effect.fnUntraced(function* (folder: string, given: string | undefined) {
+  if (given !== undefined) return { brokers: given.split(","), how: "given by KAFKA_BROKERS" }
+  const started = yield* Effect.result(EmbeddedKafka.start({ folder: path.join(folder, "kafka") }))
+  if (Result.isSuccess(started))
+    return {
+      brokers: started.success.brokers,
+      how: started.success.how === "docker" ? "Docker" : "jars, by Maven and Java"
+    }
+  yield* Console.log(`  Kafka       none: ${started.failure.message}.`)
+  yield* Console.log("              The gate works on; what happened waits in the log for a broker.")
+  return { brokers: [], how: "none" }
+})
+
+const postgres = (folder: string, given: string | undefined) =>
+  given === undefined
+    ? Effect.map(EmbeddedPostgres.start({ folder: path.join(folder, "postgres") }), ({ url }) => ({
+        url: Redacted.value(url),
+        how: "embedded"
+      }))
+    : Effect.succeed({ url: given, how: "given by DATABASE_URL" })
+
+const row = (name: string, text: string) => Console.log(`  ${name.padEnd(11)} ${text}`)
+
+export const dev = Command.make(
+  "dev",
+  {},
+  Effect.fnUntraced(function* () {
+    const given = process.env
+    const folder = path.resolve(given.ONCEGATE_DATA_DIR ?? ".oncegate")
+    const kept = yield* DevFolder.open(folder)
+    yield* Console.log(
+      `Oncegate, with all it needs, in ${path.relative("", folder) || "."} (the first start downloads Kafka)`
+    )
+
+    yield* Effect.gen(function* () {
+      const [pg, broker, simulator] = yield* Effect.all(
+        [
+          postgres(folder, given.DATABASE_URL),
+          kafka(folder, given.KAFKA_BROKERS),
+          SimulatorServer.start({ stateDir: path.join(folder, "simulator") })
+        ],
+        { concurrency: 3 }
+      )
+      const environment = {
+        MASTER_KEYS: kept.masterKeys,
+        ADMIN_TOKEN: kept.adminToken,
+        PAYPAL_WEBHOOK_ID: simulator.webhookId,
+        PAYPAL_ENVIRONMENT: "sandbox",
+        PAYPAL_CLIENT_ID: simulator.clientId,
+        PAYPAL_CLIENT_SECRET: simulator.clientSecret,
+        PAYPAL_CERT_ORIGIN: simulator.origin,
+        PAYPAL_API_ORIGIN: simulator.origin,
+        PAYPAL_CA_FILE: simulator.caFile,
+        TOSS_SECRET_KEY: simulator.tossSecretKey,
+        TOSS_SECURITY_KEYS: simulator.securityKeys.join(","),
+        TOSS_API_ORIGIN: simulator.origin,
+        ...given,
+        DATABASE_URL: pg.url,
+        ...(broker.brokers.length === 0 ? {} : { KAFKA_BROKERS: broker.brokers.join(",") }),
+        ALLOW_TEST_PROVIDERS: "yes"
+      }
+      const relay = broker.brokers.length > 0
+      const terminal = process.stdout.isTTY === true
+      const settings = yield* Effect.try({
+        try: () => read(environment, { relay, terminal, defaultHost: "127.0.0.1" }),
+        catch: (error) => error as Error
+      })
+      const logs = Logs.layer({ format: settings.logFormat, level: settings.logLevel, copy: kept.log })
+
+      yield* Effect.gen(function* () {
+        const applied = yield* Migrations.migrate.pipe(
+          Effect.catchTag("DatabaseError", (error) => Effect.fail(unreachable(error))),
+          Effect.provide(database(settings))
+        )
+        const active = new Set<Role>(roles.filter((role) => relay || role !== "relay"))
+        const { ingress } = yield* start(settings, active)
+        const url = ingress!.url
+        yield* Effect.sync(() =>
+          kept.publish({
+            ingress: url,
+            simulator: simulator.origin,
+            database_url: pg.url,
+            kafka_brokers: broker.brokers,
+            admin: null,
+            admin_token: kept.adminToken,
+            pid: process.pid
+          })
+        )
+        yield* row(
+          "Postgres",
+          `${pg.how}${applied.length > 0 ? `, ${applied.length} migrations applied` : ""}: ${pg.url}`
+        )
+        if (relay) yield* row("Kafka", `${broker.how}: ${broker.brokers.join(",")}`)
+        yield* row("Simulator", `plays PayPal and Toss: ${simulator.origin}`)
+        yield* row("Ingress", `${url}/webhooks/paypal and ${url}/webhooks/toss`)
+        yield* row("Log", path.join(path.relative("", folder), "oncegate.log"))
+        yield* Console.log(
+          "\nReady. In another terminal:\n\n  npx oncegate simulate --provider all --events 200 --copies 3\n\nCtrl-C stops everything; the data stay."
+        )
+        return yield* Effect.never
+      }).pipe(Effect.provide(logs))
+    }).pipe(Effect.scoped)
+  })
+).pipe(
+  Command.withDescription(
+    "The whole service for trying it out: Postgres, Kafka, a simulator of PayPal and Toss, ingress and relay."
+  ),
+  Command.withExamples([
+    { command: "oncegate dev", description: "what `npm start` runs" },
+    {
+      command: "PORT=0 ONCEGATE_DATA_DIR=/tmp/try oncegate dev",
+      description: "any free port, data elsewhere"
+    }
+  ])
+)

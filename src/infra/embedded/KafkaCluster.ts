@@ -1,0 +1,61 @@
+import { connect } from "node:net"
+import { Effect } from "effect"
+
+const METADATA = 3
+const CLIENT = "oncegate-start"
+
+/** A Metadata request, version 2, that asks for no topic: the smallest one whose answer names the cluster. */
+const request = () => {
+  const body = Buffer.alloc(14 + CLIENT.length + 4)
+  body.writeInt32BE(body.length - 4, 0)
+  body.writeInt16BE(METADATA, 4)
+  body.writeInt16BE(2, 6)
+  body.writeInt32BE(1, 8)
+  body.writeInt16BE(CLIENT.length, 12)
+  body.write(CLIENT, 14, "latin1")
+  body.writeInt32BE(0, 14 + CLIENT.length)
+  return body
+}
+
+/** The cluster id in the answer; `undefined` as long as no broker is registered in it. */
+const clusterIn = (answer: Buffer): string | undefined => {
+  let at = 8
+  const int32 = () => answer.readInt32BE((at += 4) - 4)
+  const text = () => {
+    const length = answer.readInt16BE((at += 2) - 2)
+    return length < 0 ? undefined : answer.toString("latin1", at, (at += length))
+  }
+  const brokers = int32()
+  for (let i = 0; i < brokers; i++) {
+    int32()
+    text()
+    int32()
+    text()
+  }
+  return brokers > 0 ? text() : undefined
+}
+
+/**
+ * Asks the broker at `host:port` for the id of its cluster; `undefined` while it does not answer or is not ready. Spoken
+ * by hand, because polling with a client that is not up yet costs retries, timers and warnings.
+ * https://kafka.apache.org/protocol#The_Messages_Metadata
+ */
+export const clusterAt = (broker: string) =>
+  Effect.callback<string | undefined>((resume) => {
+    const [host = "", port = ""] = broker.split(":")
+    let answer: Buffer = Buffer.alloc(0)
+    const socket = connect({ host, port: Number(port), timeout: 2_000 })
+    const end = (id: string | undefined) => {
+      socket.destroy()
+      resume(Effect.succeed(id))
+    }
+    socket.once("connect", () => socket.write(request()))
+    socket.on("data", (chunk) => {
+      answer = Buffer.concat([answer, chunk])
+      if (answer.length >= 4 && answer.length >= 4 + answer.readInt32BE(0)) end(clusterIn(answer))
+    })
+    socket.once("timeout", () => end(undefined))
+    socket.once("error", () => end(undefined))
+    socket.once("close", () => end(undefined))
+    return Effect.sync(() => socket.destroy())
+  })
