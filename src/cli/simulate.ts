@@ -65,10 +65,12 @@ export const runSimulation = Effect.fn("simulate")(
 
     const providers: ReadonlyArray<EndpointName> =
       options.provider === "all" ? ["paypal", "toss"] : [options.provider]
+    const pseudonym = yield* pseudonymOf(options.dataDir)
     const stories = Cast.stories(client, providers, options.events, {
       seed,
       copies: options.copies,
-      now: Date.now()
+      now: Date.now(),
+      ...(pseudonym === undefined ? {} : { pseudonym })
     })
     const events = stories.flatMap((story) => story.flatMap((act) => act.events))
     // Before anything is sent: a run that is cut short leaves behind what it wanted.

@@ -48,6 +48,8 @@ export type ClaimAnswer =
   | { readonly _tag: "Claimed"; readonly claim: Claim }
   | { readonly _tag: "Quarantined" }
   | { readonly _tag: "Duplicate"; readonly state: DuplicateState }
+  /** The first copy of a second body under a key: parked beside the first, and answered like a duplicate. */
+  | { readonly _tag: "Conflict" }
   /** The transmission rule: this id and CRC came before with another body. */
   | { readonly _tag: "Forged" }
 

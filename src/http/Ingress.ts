@@ -77,9 +77,10 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
           event: "WEBHOOK_ALREADY_PROCESSED",
           state: answer.state
         })
-        if (answer.state === "conflict")
-          yield* alarm("payload_mismatch", "a second body came under a known key: it is parked, look at both")
         return Answers.duplicate(answer.state)
+      case "Conflict":
+        yield* alarm("payload_mismatch", "a second body came under a known key: it is parked, look at both")
+        return Answers.duplicate("conflict")
       case "Quarantined":
         yield* alarm("quarantined", "a verified body is no JSON object: it is kept, look at it")
         return Answers.quarantined

@@ -19,20 +19,19 @@ const request = () => {
 
 /** The cluster id in the answer; `undefined` as long as no broker is registered in it. */
 const clusterIn = (answer: Buffer): string | undefined => {
-  let at = 8
-  const int32 = () => answer.readInt32BE((at += 4) - 4)
-  const text = () => {
-    const length = answer.readInt16BE((at += 2) - 2)
-    return length < 0 ? undefined : answer.toString("latin1", at, (at += length))
+  const brokers = answer.readInt32BE(8)
+  let at = 12
+  const skipText = () => {
+    at += 2 + Math.max(0, answer.readInt16BE(at))
   }
-  const brokers = int32()
   for (let i = 0; i < brokers; i++) {
-    int32()
-    text()
-    int32()
-    text()
+    at += 4 // node id
+    skipText() // host
+    at += 4 // port
+    skipText() // rack
   }
-  return brokers > 0 ? text() : undefined
+  const length = answer.readInt16BE(at)
+  return brokers > 0 && length > 0 ? answer.toString("latin1", at + 2, at + 2 + length) : undefined
 }
 
 /**

@@ -1,6 +1,11 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
-import kafkajs, { type Admin, type Kafka, type Producer as KafkajsProducer, type TopicMessages } from "kafkajs"
+import kafkajs, {
+  type Admin,
+  type Kafka,
+  type Producer as KafkajsProducer,
+  type TopicMessages
+} from "kafkajs"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { attempt, KafkaFailed } from "./KafkaFailed.ts"
 import type { TopicNames } from "./Topics.ts"

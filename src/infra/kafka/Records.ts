@@ -129,6 +129,4 @@ const outcome = (row: LogRow, endpoint: EndpointFacts): OutRecord | undefined =>
  * no record either: whoever calls this makes sure that it is known.
  */
 export const toRecord = (row: LogRow, endpoint: EndpointFacts): OutRecord | undefined =>
-  row.type === "BillingEventRecorded"
-    ? endpoint && billingEvent(row, endpoint)
-    : outcome(row, endpoint)
+  row.type === "BillingEventRecorded" ? endpoint && billingEvent(row, endpoint) : outcome(row, endpoint)

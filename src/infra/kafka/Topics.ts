@@ -40,7 +40,12 @@ const wanted = (names: TopicNames, brokers: number): ReadonlyArray<Wanted> => {
   }
   return [
     { topic: names.events, partitions: 12, replication, config: { ...config, "retention.ms": "-1" } },
-    { topic: names.outcomes, partitions: 12, replication, config: { ...config, "retention.ms": String(30 * DAY_MS) } },
+    {
+      topic: names.outcomes,
+      partitions: 12,
+      replication,
+      config: { ...config, "retention.ms": String(30 * DAY_MS) }
+    },
     // Partition 0 is the checkpoint, partition 1 the barrier in front of reading it.
     { topic: names.checkpoint, partitions: 2, replication, config }
   ]
@@ -76,7 +81,12 @@ const inspect = Effect.fnUntraced(function* (
       findings.push({ topic, setting: "partitions", found: String(found.length), wanted: String(partitions) })
     const replicas = Math.min(...found.map((partition) => partition.replicas.length))
     if (replicas < replication)
-      findings.push({ topic, setting: "replication.factor", found: String(replicas), wanted: String(replication) })
+      findings.push({
+        topic,
+        setting: "replication.factor",
+        found: String(replicas),
+        wanted: String(replication)
+      })
     const settings = resources.find(({ resourceName }) => resourceName === topic)?.configEntries ?? []
     for (const [setting, want] of Object.entries(config)) {
       const value = settings.find(({ configName }) => configName === setting)?.configValue ?? "unknown"

@@ -91,9 +91,15 @@ export const judge = (
     )
   }
   if (kafka.last.batch > newest.batch)
-    return refuse("postgres_behind", "Kafka is ahead of this database: the database was restored to an earlier time.")
+    return refuse(
+      "postgres_behind",
+      "Kafka is ahead of this database: the database was restored to an earlier time."
+    )
   if (kafka.last.batch < (confirmed?.batch ?? newest.batch))
-    return refuse("kafka_behind", "Kafka is behind this database: Kafka was restored, or lost acknowledged records.")
+    return refuse(
+      "kafka_behind",
+      "Kafka is behind this database: Kafka was restored, or lost acknowledged records."
+    )
   return refuse(
     "histories_differ",
     "Postgres and Kafka hold batches of the same number with different nonces: one of them was restored and then written to."

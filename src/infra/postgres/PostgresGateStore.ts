@@ -43,7 +43,7 @@ interface Waiting {
   count: number
 }
 
-type ClaimResult = ReclaimResult | { readonly result: "forged" | "quarantined" }
+type ClaimResult = ReclaimResult | { readonly result: "forged" | "quarantined" | "conflict" }
 
 const unavailable = (error: DatabaseError) => new StoreUnavailable({ code: error.code })
 const rowName = (provider: string, dedupKey: string) => `${provider}\n${dedupKey}`
@@ -118,7 +118,7 @@ const make = Effect.gen(function* () {
           ? { result: "claimed", fence: 1, because: "first", failures: 0 }
           : rows[index]!.kind === "quarantine"
             ? { result: "quarantined" }
-            : { result: "duplicate", state: "conflict" }
+            : { result: "conflict" }
       })
     })
   })
@@ -163,6 +163,10 @@ const make = Effect.gen(function* () {
           return twin
             ? ({ _tag: "Duplicate", state: "quarantined" } satisfies ClaimAnswer)
             : ({ _tag: "Quarantined" } satisfies ClaimAnswer)
+        case "conflict":
+          return twin
+            ? ({ _tag: "Duplicate", state: "conflict" } satisfies ClaimAnswer)
+            : ({ _tag: "Conflict" } satisfies ClaimAnswer)
         case "duplicate":
           return { _tag: "Duplicate", state: result.state } satisfies ClaimAnswer
         case "claimed":

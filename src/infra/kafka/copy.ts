@@ -1,0 +1,169 @@
+import { randomUUID } from "node:crypto"
+import { Clock, Effect, Schema } from "effect"
+import type { TopicMessages } from "kafkajs"
+import type { Leadership } from "../postgres/LeaderLock.ts"
+import { type LogRow, next, type Page, type Place, startAt } from "../postgres/LogReader.ts"
+import type { LogSignal } from "../postgres/LogSignal.ts"
+import { type BatchId, confirm, open } from "../postgres/RelayCheckpoint.ts"
+import { gather, type PartitionCounts } from "./Batch.ts"
+import * as KnownEndpoints from "./KnownEndpoints.ts"
+import { toRecord } from "./Records.ts"
+import { countPublished, gaugeLag } from "./RelayMetrics.ts"
+import type { StatusCell } from "./RelayStatus.ts"
+import type { Settled } from "./settle.ts"
+import type { TopicNames } from "./Topics.ts"
+
+/** A fact belongs to an endpoint that no table knows: its record cannot be written. */
+export class EndpointUnknown extends Schema.TaggedError<EndpointUnknown>()("EndpointUnknown", {
+  endpoint: Schema.String
+}) {}
+
+/** The log holds events of a later version of the gate: a newer relay must publish them. */
+export class LogVersionUnknown extends Schema.TaggedError<LogVersionUnknown>()("LogVersionUnknown", {
+  type: Schema.String,
+  version: Schema.Int,
+  position: Schema.Int
+}) {}
+
+export interface Pace {
+  /** Rows of a page at most. */
+  readonly pageRows: number
+  /** From one small transaction to the next: each costs the broker and us about as much as a hundred records. */
+  readonly transactionMs: number
+  /** Polling after work, doubled up to `idleMs` while nothing comes. */
+  readonly busyMs: number
+  readonly idleMs: number
+  /** The offset in Kafka is written anew so often while nothing happens; brokers forget it after a week. */
+  readonly recommitMs: number
+  /** Rows that no topic wants are passed by without a checkpoint, but no more than this many. */
+  readonly advanceRows: number
+}
+
+export interface CopyOptions {
+  readonly names: TopicNames
+  readonly clusterId: string
+  readonly partitions: PartitionCounts
+  readonly pace: Pace
+  readonly signal: LogSignal["Service"]
+  readonly status: StatusCell
+  /** Called once everything works. */
+  readonly onHealthy: Effect.Effect<void>
+}
+
+const check = (rows: ReadonlyArray<LogRow>, isKnown: (name: string) => boolean) => {
+  for (const { type, type_version, provider, position } of rows) {
+    if (type_version !== 1)
+      return Effect.fail(new LogVersionUnknown({ type, version: type_version, position }))
+    if (type === "BillingEventRecorded" && !isKnown(provider))
+      return Effect.fail(new EndpointUnknown({ endpoint: provider }))
+  }
+  return Effect.void
+}
+
+/** Copies the log to Kafka until something fails; whoever calls this starts again from the checkpoint. */
+export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Settled, options: CopyOptions) {
+  const { pace, status } = options
+  const endpoints = KnownEndpoints.make()
+  let last = settled.last
+  let unconfirmed: BatchId | undefined
+  let reading = startAt(settled.place)
+  let saved = { head: undefined as number | undefined, atMs: yield* Clock.currentTimeMillis }
+  let recommit = settled.recommit
+
+  const confirmLast = Effect.suspend(() => {
+    const id = unconfirmed
+    unconfirmed = undefined
+    return id === undefined ? Effect.void : confirm(leader, id)
+  })
+  // Left open, a batch would be looked into at the next start; past a week of standstill, by a person.
+  yield* Effect.addFinalizer(() => Effect.ignore(confirmLast))
+
+  /** The protocol: row, then records and offset in one transaction; the confirmation comes with the next row. */
+  const write = (place: Place, messages: ReadonlyArray<TopicMessages>) =>
+    Effect.uninterruptible(
+      Effect.gen(function* () {
+        const id = { batch: last.batch + 1, nonce: randomUUID() }
+        const before = unconfirmed
+        unconfirmed = undefined
+        yield* open(leader, { ...id, place, clusterId: options.clusterId }, before)
+        yield* settled.producer.publish(messages, id)
+        last = unconfirmed = id
+        recommit = false
+        const { transactions } = status.get()
+        status.set({
+          batch: id.batch,
+          position: Math.max(place.position, status.get().position ?? -1),
+          transactions: transactions + 1
+        })
+      })
+    )
+
+  const publish = Effect.fnUntraced(function* (page: Page) {
+    yield* endpoints.learn(leader.connection, page.rows)
+    yield* check(page.rows, (name) => endpoints.of(name) !== undefined)
+    const batch = gather(page, options.names, options.partitions, (row) =>
+      toRecord(row, endpoints.of(row.provider))
+    )
+    // While Kafka works on a full page, Postgres looks for the next one.
+    const [ahead] = yield* Effect.all(
+      [
+        batch.page.more ? next(leader.connection, batch.page.next, pace.pageRows) : Effect.undefined,
+        write(batch.page.done, batch.messages)
+      ],
+      { concurrency: 2 }
+    )
+    const now = yield* Clock.currentTimeMillis
+    const oldestAt = batch.page.rows[0]!.at
+    const backlog = Math.max(0, batch.page.backlog - batch.page.rows.length)
+    const { records } = status.get()
+    status.set({
+      backlog,
+      oldestAt: backlog > 0 ? oldestAt : null,
+      records: { events: records.events + batch.events, outcomes: records.outcomes + batch.outcomes }
+    })
+    yield* countPublished("events", batch.events)
+    yield* countPublished("outcomes", batch.outcomes)
+    yield* gaugeLag(backlog, Math.max(0, now - oldestAt.getTime()) / 1000)
+    reading = batch.page.next
+    return ahead
+  })
+
+  let pause = pace.busyMs
+  let ahead: Page | undefined
+  while (true) {
+    const startedMs = yield* Clock.currentTimeMillis
+    const page: Page = ahead ?? (yield* next(leader.connection, reading, pace.pageRows))
+    ahead = undefined
+    if (page.rows.length > 0) {
+      ahead = yield* publish(page)
+      saved = { head: page.next.head, atMs: startedMs }
+      pause = pace.busyMs
+      yield* options.onHealthy
+      if (ahead === undefined) {
+        const spentMs = (yield* Clock.currentTimeMillis) - startedMs
+        if (spentMs < pace.transactionMs) yield* Effect.sleep(pace.transactionMs - spentMs)
+      }
+      continue
+    }
+    reading = page.next
+    saved = { ...saved, head: saved.head ?? page.next.head }
+    if (
+      recommit ||
+      page.next.head - (saved.head ?? 0) >= pace.advanceRows ||
+      startedMs - saved.atMs >= pace.recommitMs
+    ) {
+      yield* write(page.done, [])
+      saved = { head: page.next.head, atMs: startedMs }
+    }
+    yield* confirmLast
+    if (page.more) continue
+    status.set({ backlog: 0, oldestAt: null })
+    yield* gaugeLag(0, 0)
+    yield* options.onHealthy
+    const woken = yield* Effect.raceFirst(
+      Effect.as(options.signal.wait, true),
+      Effect.as(Effect.sleep(pause), false)
+    )
+    pause = woken ? pace.busyMs : Math.min(pause * 2, pace.idleMs)
+  }
+})

@@ -1,0 +1,73 @@
+import { randomUUID } from "node:crypto"
+import { Effect, Schedule } from "effect"
+import type { Admin, Kafka } from "kafkajs"
+import type { Leadership } from "../postgres/LeaderLock.ts"
+import { isAheadOfServer, origin, type Place } from "../postgres/LogReader.ts"
+import { type BatchId, confirm, open, read, remove } from "../postgres/RelayCheckpoint.ts"
+import { type FencedProducer, fence, peek } from "./Producer.ts"
+import type { TopicNames } from "./Topics.ts"
+import { CheckpointRefused, judge } from "./Verdict.ts"
+
+/** Where a relay begins once both halves of the checkpoint agree. */
+export interface Settled {
+  readonly producer: FencedProducer
+  readonly place: Place
+  readonly last: BatchId
+  /** Kafka has forgotten its half: it must be written again soon. */
+  readonly recommit: boolean
+}
+
+export interface SettleOptions {
+  readonly kafka: Kafka
+  readonly admin: Admin
+  readonly names: TopicNames
+  readonly clusterId: string
+  /** How long a disagreement is looked at again before it is believed: a broker just restarted can answer an old offset. */
+  readonly patienceMs: number
+}
+
+/** Finds out where to go on, or refuses. Needs the lock; on return every earlier relay is fenced off in Kafka too. */
+export const settle = Effect.fnUntraced(function* (leader: Leadership, options: SettleOptions) {
+  const { kafka, admin, names, clusterId } = options
+  const judged = <E>(last: Effect.Effect<BatchId | undefined, E>) =>
+    Effect.gen(function* () {
+      const kafkaHas = yield* last
+      return yield* Effect.fromResult(judge(yield* read(leader), { clusterId, last: kafkaHas }))
+    }).pipe(
+      Effect.retry({
+        while: (error) => error instanceof CheckpointRefused,
+        schedule: Schedule.spaced(500).pipe(Schedule.upTo({ duration: options.patienceMs }))
+      })
+    )
+
+  // A first look that fences nobody: a copy of the database must not disturb the relay of the original.
+  yield* judged(peek(admin, names))
+  const producer = yield* fence(kafka, admin, names)
+  const verdict = yield* judged(producer.checkpoint)
+
+  const confirmed = (yield* read(leader)).confirmed
+  const known = verdict._tag === "GoOn" ? verdict.from : verdict._tag === "Confirm" ? verdict.open : confirmed
+  if (yield* isAheadOfServer(leader.connection, known?.place ?? origin))
+    return yield* new CheckpointRefused({
+      reason: "dump_of_other_server",
+      explanation:
+        "The log knows transaction ids that this PostgreSQL has not reached: it is a dump of another server. " +
+        "`oncegate relay rebase` chooses where to go on."
+    })
+  if (verdict._tag === "Confirm") yield* confirm(leader, verdict.open)
+  if (verdict._tag === "Remove") yield* remove(leader, verdict.open)
+  if (known !== undefined)
+    return {
+      producer,
+      place: known.place,
+      last: { batch: known.batch, nonce: known.nonce },
+      recommit: verdict._tag === "GoOn" && verdict.recommit
+    } satisfies Settled
+
+  // Batch 0 carries no record. Once it is in Kafka, a missing offset means a lost one, not a first start.
+  const first = { batch: 0, nonce: randomUUID() }
+  yield* open(leader, { ...first, place: origin, clusterId }, undefined)
+  yield* producer.publish([], first)
+  yield* confirm(leader, first)
+  return { producer, place: origin, last: first, recommit: false } satisfies Settled
+})
