@@ -12,7 +12,7 @@ import type { EndpointName } from "../infra/simulator/SimulatedEvent.ts"
 import * as SimulatorClient from "../infra/simulator/SimulatorClient.ts"
 import { newSeed } from "../infra/simulator/World.ts"
 import { CommandFailed } from "./CommandFailed.ts"
-import { dataDirFlag, ingressOf, simulatorDir } from "./DevService.ts"
+import { dataDirFlag, ingressOf, pseudonymOf, simulatorDir } from "./DevService.ts"
 import * as Progress from "./Progress.ts"
 import { simulationText } from "./simulationText.ts"
 

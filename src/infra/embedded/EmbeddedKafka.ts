@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { type Duration, Effect, Exit, Result, Schema, Scope } from "effect"
-import { clusterAt } from "./KafkaCluster.ts"
+import { clusterAt, newClusterId } from "./KafkaCluster.ts"
 import * as KafkaContainer from "./KafkaContainer.ts"
 import * as KafkaJars from "./KafkaJars.ts"
 import { commandLine, find, stop } from "./LocalProcess.ts"
@@ -62,7 +62,7 @@ export const start = (options: {
       rmSync(path.join(folder, "data"), { recursive: true, force: true }) // of a first start that came to no end
       const cluster = {
         how,
-        clusterId: clusterId(),
+        clusterId: newClusterId(),
         name: `oncegate-kafka-${randomBytes(6).toString("hex")}`
       }
       // A registry out of reach must not keep anyone waiting where jars can be had.
@@ -116,12 +116,6 @@ const startIn = Effect.fnUntraced(function* (
   )
   return broker.brokers
 })
-
-/** 16 random bytes as Kafka writes them; a leading `-` would read like an option of its tools. */
-const clusterId = (): string => {
-  const id = randomBytes(16).toString("base64url")
-  return id.startsWith("-") ? clusterId() : id
-}
 
 /** Ends the broker that a killed owner left behind in `folder`, and only that one. */
 const stopLeftover = Effect.fnUntraced(function* (folder: string) {

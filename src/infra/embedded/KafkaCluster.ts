@@ -1,5 +1,12 @@
+import { randomBytes } from "node:crypto"
 import { connect } from "node:net"
 import { Effect } from "effect"
+
+/** 16 random bytes as Kafka writes them; a leading `-` would read like an option of its tools. */
+export const newClusterId = (): string => {
+  const id = randomBytes(16).toString("base64url")
+  return id.startsWith("-") ? newClusterId() : id
+}
 
 const METADATA = 3
 const CLIENT = "oncegate-start"

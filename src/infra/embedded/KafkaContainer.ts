@@ -15,6 +15,30 @@ const docker = (args: ReadonlyArray<string>, timeout: Duration.Input) =>
 
 const lastLine = (output: string) => output.split("\n").at(-1)?.trim() ?? ""
 
+/** The image's own variables for one broker that clients of this machine reach at 127.0.0.1:`port`. */
+export const settings = (port: number, clusterId: string) => ({
+  CLUSTER_ID: clusterId,
+  KAFKA_NODE_ID: "1",
+  KAFKA_PROCESS_ROLES: "broker,controller",
+  KAFKA_CONTROLLER_QUORUM_VOTERS: "1@localhost:29093",
+  // The same port inside and outside: clients connect to the address that the broker tells them.
+  KAFKA_LISTENERS: `PLAINTEXT://:${port},CONTROLLER://localhost:29093`,
+  KAFKA_ADVERTISED_LISTENERS: `PLAINTEXT://127.0.0.1:${port}`,
+  KAFKA_CONTROLLER_LISTENER_NAMES: "CONTROLLER",
+  KAFKA_INTER_BROKER_LISTENER_NAME: "PLAINTEXT",
+  KAFKA_LISTENER_SECURITY_PROTOCOL_MAP: "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+  KAFKA_LOG_DIRS: DATA,
+  KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: "1",
+  KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: "1",
+  KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: "1",
+  KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR: "1",
+  KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR: "1",
+  KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: "0",
+  KAFKA_AUTO_CREATE_TOPICS_ENABLE: "false",
+  KAFKA_HEAP_OPTS: "-Xmx512m",
+  KAFKA_JVM_PERFORMANCE_OPTS: "-XX:+UseSerialGC"
+})
+
 /** Succeeds when a Docker daemon answers and has the image, else fails with what is missing. */
 export const find = (options: { readonly pullTimeout: Duration.Input }) =>
   Effect.gen(function* () {
@@ -49,29 +73,10 @@ export const run = Effect.fnUntraced(function* (options: {
   const portFile = path.join(folder, "port")
   yield* remove(name)
   const port = yield* freePort(portFile)
-  const settings = {
-    CLUSTER_ID: options.clusterId,
-    KAFKA_NODE_ID: "1",
-    KAFKA_PROCESS_ROLES: "broker,controller",
-    KAFKA_CONTROLLER_QUORUM_VOTERS: "1@localhost:29093",
-    // The same port inside and outside: clients connect to the address that the broker tells them.
-    KAFKA_LISTENERS: `PLAINTEXT://:${port},CONTROLLER://localhost:29093`,
-    KAFKA_ADVERTISED_LISTENERS: `PLAINTEXT://127.0.0.1:${port}`,
-    KAFKA_CONTROLLER_LISTENER_NAMES: "CONTROLLER",
-    KAFKA_INTER_BROKER_LISTENER_NAME: "PLAINTEXT",
-    KAFKA_LISTENER_SECURITY_PROTOCOL_MAP: "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-    KAFKA_LOG_DIRS: DATA,
-    KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR: "1",
-    KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR: "1",
-    KAFKA_TRANSACTION_STATE_LOG_MIN_ISR: "1",
-    KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR: "1",
-    KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR: "1",
-    KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS: "0",
-    KAFKA_AUTO_CREATE_TOPICS_ENABLE: "false",
-    KAFKA_HEAP_OPTS: "-Xmx512m",
-    KAFKA_JVM_PERFORMANCE_OPTS: "-XX:+UseSerialGC"
-  }
-  const environment = Object.entries(settings).flatMap(([key, value]) => ["--env", `${key}=${value}`])
+  const environment = Object.entries(settings(port, options.clusterId)).flatMap(([key, value]) => [
+    "--env",
+    `${key}=${value}`
+  ])
   const network = process.env.ONCEGATE_DOCKER_NETWORK
   const reach = network === undefined ? ["--publish", `127.0.0.1:${port}:${port}`] : ["--network", network]
   const place = ["--name", name, "--label", `oncegate.folder=${folder}`, "--volume", `${name}:${DATA}`]

@@ -12,8 +12,9 @@ const Several = Schema.Struct({
   payments: Schema.optionalKey(Schema.Array(AnyObject)),
   events: Schema.optionalKey(Schema.Array(AnyObject))
 })
+const NoFault = Schema.Struct({ api: Schema.optionalKey(Schema.Never) })
 const faultsOf = Schema.decodeUnknownResult(
-  Schema.fromJsonString(Schema.Union([Schema.Array(Fault), Fault, Schema.Struct({})]))
+  Schema.fromJsonString(Schema.Union([Schema.Array(Fault), Fault, NoFault]))
 )
 const severalOf = Schema.decodeUnknownResult(Schema.fromJsonString(Several))
 const objectOf = Schema.decodeUnknownResult(Schema.fromJsonString(AnyObject))

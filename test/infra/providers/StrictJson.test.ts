@@ -38,7 +38,11 @@ const nasty: ReadonlyArray<readonly [name: string, input: string | Uint8Array, e
     Buffer.concat([bytes('{"id":"'), Buffer.from([0xff]), bytes('"}')]),
     "not_utf8"
   ],
-  ["72 a raw surrogate in UTF-8", Buffer.concat([bytes('{"id":"'), Buffer.from([0xed, 0xa0, 0x80]), bytes('"}')]), "not_utf8"],
+  [
+    "72 a raw surrogate in UTF-8",
+    Buffer.concat([bytes('{"id":"'), Buffer.from([0xed, 0xa0, 0x80]), bytes('"}')]),
+    "not_utf8"
+  ],
   ["73 one key twice", '{"id":"a","id":"b"}', "duplicate_key"],
   ["74 one key twice, once escaped", '{"id":"a","\\u0069d":"b"}', "duplicate_key"],
   ["75 __proto__", '{"__proto__":{"x":1}}', "forbidden_key"],
@@ -49,7 +53,11 @@ const nasty: ReadonlyArray<readonly [name: string, input: string | Uint8Array, e
   ["77 a pair of surrogates", '{"a":"\\ud83d\\ude00"}', "accepted"],
   ["78 arrays 1,000,000 deep", `{"a":${"[".repeat(1_000_000)}`, "too_deep"],
   ["78 objects 1,000,000 deep", '{"a":'.repeat(1_000_000), "too_deep"],
-  ["79 300,000 keys", `{${Array.from({ length: 300_000 }, (_, n) => `"k${n}":0`).join(",")}}`, "too_many_keys"],
+  [
+    "79 300,000 keys",
+    `{${Array.from({ length: 300_000 }, (_, n) => `"k${n}":0`).join(",")}}`,
+    "too_many_keys"
+  ],
   ["80 a number literal of 1 MB", `{"a":${"9".repeat(1_000_000)}}`, "accepted"],
   ["81 a leading zero", '{"a":01}', "not_json"],
   ["81 a plus sign", '{"a":+1}', "not_json"],
@@ -86,7 +94,12 @@ describe("StrictJson", () => {
   })
 
   it("97: a refusal never holds a piece of the body", () => {
-    for (const text of ["SENTINEL", '{"SENTINEL":SENTINEL}', '{"a":"SENTINEL\\q"}', '{"S":1,"S":"SENTINEL"}']) {
+    for (const text of [
+      "SENTINEL",
+      '{"SENTINEL":SENTINEL}',
+      '{"a":"SENTINEL\\q"}',
+      '{"S":1,"S":"SENTINEL"}'
+    ]) {
       assert.notInclude(refusal(text), "SENTINEL")
     }
   })
@@ -103,7 +116,11 @@ describe("StrictJson", () => {
   })
 
   const Item = Schema.Union([Schema.String, Schema.Finite, Schema.Boolean, Schema.Null])
-  const Body = Schema.Struct({ text: Schema.String, list: Schema.Array(Item), inner: Schema.Struct({ value: Item }) })
+  const Body = Schema.Struct({
+    text: Schema.String,
+    list: Schema.Array(Item),
+    inner: Schema.Struct({ value: Item })
+  })
   it.prop("reads what JSON.stringify writes, as JSON.parse does", [Body], ([body]) => {
     const text = JSON.stringify(body)
     const parsed = parseObject(bytes(text))

@@ -77,7 +77,9 @@ export const paypalDelivery = (sending: Sending): Delivery => {
     {
       "paypal-transmission-id": id,
       "paypal-transmission-time": time,
-      "paypal-transmission-sig": sign("sha256", Buffer.from(text), sending.certificate.privateKey).toString("base64"),
+      "paypal-transmission-sig": sign("sha256", Buffer.from(text), sending.certificate.privateKey).toString(
+        "base64"
+      ),
       "paypal-cert-url": sending.certUrl,
       "paypal-auth-algo": "SHA256withRSA",
       ...sending.tamper
@@ -102,6 +104,9 @@ export const readingOf = (provider: Provider, delivery: Delivery) =>
     Effect.map((result) =>
       Result.isSuccess(result)
         ? { facts: result.success.facts, note: result.success.note }
-        : { failed: `${result.failure.kind} ${result.failure.code}`, retryAfterMs: result.failure.retryAfterMs }
+        : {
+            failed: `${result.failure.kind} ${result.failure.code}`,
+            retryAfterMs: result.failure.retryAfterMs
+          }
     )
   )

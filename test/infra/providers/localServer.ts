@@ -45,7 +45,8 @@ export const makeLocalServer = (answer: (asked: Asked) => Reply | null) =>
         asked.push(entry)
         for (const { count, done } of waiting) if (asked.length >= count) done()
         const reply = answer(entry)
-        if (reply !== null) response.writeHead(reply.status ?? 200, { ...reply.headers }).end(reply.body ?? "")
+        if (reply !== null)
+          response.writeHead(reply.status ?? 200, { ...reply.headers }).end(reply.body ?? "")
       })
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
       const received = (count: number) =>

@@ -11,7 +11,7 @@ describe("the simulator's certificates", () => {
 
   beforeAll(async () => {
     chain = await makeChain(now)
-    const [first = "", second = ""] = chain.caPem.match(/-----BEGIN[^]+?END CERTIFICATE-----/g) ?? []
+    const [first = "", second = ""] = chain.caPem.match(/-----BEGIN[\s\S]+?END CERTIFICATE-----/g) ?? []
     root = new X509Certificate(first)
     intermediate = new X509Certificate(second)
     leaf = new X509Certificate(chain.leafPem)
