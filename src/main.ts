@@ -2,6 +2,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Runtime } from "effect"
 import { Command } from "effect/cli"
+import { bomb } from "./cli/bomb.ts"
 import { dev } from "./cli/dev.ts"
 import { explain } from "./cli/explain.ts"
 import { migrate } from "./cli/migrate.ts"
@@ -11,7 +12,7 @@ import { tolerate } from "./infra/postgres/driverFault.ts"
 
 const oncegate = Command.make("oncegate").pipe(
   Command.withDescription("An idempotency gate for payment webhooks."),
-  Command.withSubcommands([dev, serve, migrate, simulate, explain])
+  Command.withSubcommands([dev, serve, migrate, simulate, bomb, explain])
 )
 
 /** Whatever a command ended with, as one clear line; a defect is named by class, without its message. */

@@ -7,6 +7,7 @@ import * as Ingress from "../http/Ingress.ts"
 import { listen } from "../http/Server.ts"
 import type { Settings } from "../infra/config/Settings.ts"
 import * as Custody from "../infra/crypto/Custody.ts"
+import * as Relay from "../infra/kafka/Relay.ts"
 import * as Database from "../infra/postgres/Database.ts"
 import type { DatabaseError } from "../infra/postgres/DatabaseError.ts"
 import * as LogSignal from "../infra/postgres/LogSignal.ts"
@@ -119,12 +120,16 @@ export const start = Effect.fnUntraced(function* (settings: Settings, active: Re
           Layer.provideMerge(work)
         )
       : work
+    const relay =
+      active.has("relay") && settings.kafka !== null
+        ? Relay.layer({ ...settings.kafka, clientId: "oncegate-relay" }).pipe(Layer.provideMerge(rescue))
+        : rescue
     const front = Ingress.layer({
       maxBodyBytes: settings.maxBodyBytes,
       maxInFlight: settings.maxInFlight,
       answerDeadlineMs: settings.answerDeadlineMs,
       failureAnswer: settings.failureAnswer
-    }).pipe(Layer.provideMerge(rescue))
+    }).pipe(Layer.provideMerge(relay))
     const services = yield* Layer.build(front).pipe(
       Effect.catchTag("DatabaseError", (error) => Effect.fail(unreachable(error)))
     )

@@ -28,6 +28,7 @@ export const simulationText = (result: Report) => {
     "p50 ms",
     "p99 ms"
   ]
+  const unsent = result.failed.filter(({ answers }) => answers === "not sent").length
   const failed = result.failed
     .slice(0, SHOWN)
     .map(({ answers, dedup_key, endpoint }) => `  ${endpoint} ${dedup_key}: ${answers}`)
@@ -37,6 +38,7 @@ export const simulationText = (result: Report) => {
     "",
     `${result.events} events in ${result.deliveries} deliveries, ${result.seconds} s, ${result.per_second} a second, seed ${result.seed}`,
     ...Object.entries(result.trouble).map(([answer, count]) => `answered ${answer}: ${count}`),
+    ...(unsent > 0 ? [`not sent, because the story before them broke off: ${unsent} events`] : []),
     ...(failed.length === 0 ? [] : ["Not processed exactly once:", ...failed]),
     ...(more > 0 ? [`  and ${more} more`] : []),
     `Verdict: ${result.verdict}`

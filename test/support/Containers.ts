@@ -1,4 +1,6 @@
 import { randomBytes } from "node:crypto"
+import { existsSync } from "node:fs"
+import os from "node:os"
 import path from "node:path"
 import { Effect, type Scope } from "effect"
 import driver from "postgres"
@@ -13,9 +15,18 @@ const KAFKA_IMAGE = process.env.ONCEGATE_TEST_KAFKA_IMAGE ?? "apache/kafka:4.3.1
 /** For a daemon without a bridge of its own: `host` lets containers use this machine's network. */
 const NETWORK = process.env.ONCEGATE_TEST_DOCKER_NETWORK
 
-/** testcontainers, if a daemon answers. Loaded only then, as it brings a large tree of packages. */
+/** Where a daemon may listen. Looked at first, because loading testcontainers alone takes about a second. */
+const mayAnswer = () =>
+  process.env.DOCKER_HOST !== undefined ||
+  [
+    "/var/run/docker.sock",
+    path.join(process.env.XDG_RUNTIME_DIR ?? "/nowhere", "docker.sock"),
+    path.join(os.homedir(), ".docker", "run", "docker.sock")
+  ].some((socket) => existsSync(socket))
+
 const available = Effect.tryPromise({
   try: async () => {
+    if (!mayAnswer()) throw new Error("no socket")
     // We stop what we start and need no reaper, which would be one more image to pull.
     process.env.TESTCONTAINERS_RYUK_DISABLED = "true"
     const testcontainers = await import("testcontainers")
@@ -58,11 +69,9 @@ const until = (answers: Effect.Effect<boolean>, image: string) =>
     Effect.asVoid
   )
 
-const anyPort = freePort(path.join("/nowhere", "remembered"))
-
 /** Postgres by testcontainers: its URL, or why there is none. */
 export const postgres = Effect.gen(function* () {
-  const port = yield* anyPort
+  const port = yield* freePort()
   const password = randomBytes(18).toString("hex")
   yield* container(POSTGRES_IMAGE, port, (image) =>
     image.withEnvironment({
@@ -88,7 +97,7 @@ export const postgres = Effect.gen(function* () {
 
 /** Kafka by testcontainers: its brokers, or why there are none. */
 export const kafka = Effect.gen(function* () {
-  const port = yield* anyPort
+  const port = yield* freePort()
   const clusterId = newClusterId()
   yield* container(KAFKA_IMAGE, port, (image) => image.withEnvironment(settings(port, clusterId)))
   const broker = `127.0.0.1:${port}`

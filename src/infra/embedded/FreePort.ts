@@ -18,12 +18,12 @@ const probe = (port: number) =>
  * A free port on 127.0.0.1: the one remembered in `file` when nobody took it since, else a new one, remembered there.
  * Someone may take it before the server does; the caller then asks again.
  */
-export const freePort = Effect.fnUntraced(function* (file: string) {
-  const before = yield* Effect.try(() => Number(readFileSync(file, "utf8"))).pipe(
+export const freePort = Effect.fnUntraced(function* (file?: string) {
+  const before = yield* Effect.try(() => (file === undefined ? 0 : Number(readFileSync(file, "utf8")))).pipe(
     Effect.orElseSucceed(() => 0)
   )
   const kept = Number.isInteger(before) && before > 0 && before < 65_536 ? yield* probe(before) : 0
   const port = kept === 0 ? yield* probe(0) : kept
-  yield* Effect.ignore(Effect.try(() => writeFileSync(file, String(port))))
+  if (file !== undefined) yield* Effect.ignore(Effect.try(() => writeFileSync(file, String(port))))
   return port
 })

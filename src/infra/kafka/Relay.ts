@@ -130,7 +130,9 @@ const make = Effect.fnUntraced(function* (options: RelayOptions) {
   const kafka = yield* KafkaClient.make(options)
   const status = makeCell()
   /** What went wrong since all was well: each cause is logged once, each code is one alarm. */
-  let trouble: { readonly sinceMs: number; readonly causes: Set<string>; readonly alarms: Set<string> } | undefined
+  let trouble:
+    | { readonly sinceMs: number; readonly causes: Set<string>; readonly alarms: Set<string> }
+    | undefined
   let backoffMs = pace.backoffMs[0]
 
   const onHealthy = Effect.suspend(() => {

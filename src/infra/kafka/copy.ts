@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Clock, Effect, Schema } from "effect"
 import type { TopicMessages } from "kafkajs"
+import type { DatabaseError } from "../postgres/DatabaseError.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { type LogRow, next, type Page, type Place, startAt } from "../postgres/LogReader.ts"
 import type { LogSignal } from "../postgres/LogSignal.ts"
@@ -78,23 +79,35 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
   // Left open, a batch would be looked into at the next start; past a week of standstill, by a person.
   yield* Effect.addFinalizer(() => Effect.ignore(confirmLast))
 
-  /** The protocol: row, then records and offset in one transaction; the confirmation comes with the next row. */
-  const write = (place: Place, messages: ReadonlyArray<TopicMessages>) =>
+  /**
+   * The protocol: row, then records and offset in one transaction; the confirmation comes with the next row.
+   * `meanwhile` runs beside the transaction: while Kafka works, Postgres can look for the next page.
+   */
+  const write = <A>(
+    place: Place,
+    messages: ReadonlyArray<TopicMessages>,
+    meanwhile: Effect.Effect<A, DatabaseError>
+  ) =>
     Effect.uninterruptible(
       Effect.gen(function* () {
         const id = { batch: last.batch + 1, nonce: randomUUID() }
         const before = unconfirmed
         unconfirmed = undefined
         yield* open(leader, { ...id, place, clusterId: options.clusterId }, before)
-        yield* settled.producer.publish(messages, id)
-        last = unconfirmed = id
-        recommit = false
-        const { transactions } = status.get()
-        status.set({
-          batch: id.batch,
-          position: Math.max(place.position, status.get().position ?? -1),
-          transactions: transactions + 1
-        })
+        const published = Effect.tap(settled.producer.publish(messages, id), () =>
+          Effect.sync(() => {
+            last = unconfirmed = id
+            recommit = false
+            const { transactions, position } = status.get()
+            status.set({
+              batch: id.batch,
+              position: Math.max(place.position, position ?? -1),
+              transactions: transactions + 1
+            })
+          })
+        )
+        const [result] = yield* Effect.all([meanwhile, published], { concurrency: 2 })
+        return result
       })
     )
 
@@ -104,13 +117,10 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
     const batch = gather(page, options.names, options.partitions, (row) =>
       toRecord(row, endpoints.of(row.provider))
     )
-    // While Kafka works on a full page, Postgres looks for the next one.
-    const [ahead] = yield* Effect.all(
-      [
-        batch.page.more ? next(leader.connection, batch.page.next, pace.pageRows) : Effect.undefined,
-        write(batch.page.done, batch.messages)
-      ],
-      { concurrency: 2 }
+    const ahead = yield* write(
+      batch.page.done,
+      batch.messages,
+      batch.page.more ? next(leader.connection, batch.page.next, pace.pageRows) : Effect.undefined
     )
     const now = yield* Clock.currentTimeMillis
     const oldestAt = batch.page.rows[0]!.at
@@ -152,7 +162,7 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
       page.next.head - (saved.head ?? 0) >= pace.advanceRows ||
       startedMs - saved.atMs >= pace.recommitMs
     ) {
-      yield* write(page.done, [])
+      yield* write(page.done, [], Effect.void)
       saved = { head: page.next.head, atMs: startedMs }
     }
     yield* confirmLast

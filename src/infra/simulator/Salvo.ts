@@ -3,6 +3,8 @@ import https from "node:https"
 import { outcome, type Received } from "./Courier.ts"
 
 const CONNECT_LIMIT_MS = 2_000
+/** An open connection still waits for the server to accept it; Node's takes one or two a turn. */
+const ACCEPT_PAUSE_MS = 100
 
 /**
  * Sends the same request `count` times at the same moment. Each has its own connection, open and with all but the last
@@ -41,6 +43,7 @@ export const salvo = async (
     limit
   ])
   clearTimeout(timer)
+  await new Promise((resolve) => setTimeout(resolve, ACCEPT_PAUSE_MS))
   releasedAt = performance.now()
   for (const { request } of shots) request.end(body.subarray(last))
   return Promise.all(

@@ -69,10 +69,12 @@ const pretty = (options: Logger.Options<unknown>) => {
 export const layer = (options: {
   readonly format: "json" | "pretty"
   readonly level: LogLevel.LogLevel
+  /** Standard output unless given. */
+  readonly write?: (text: string) => void
   /** A second place, always JSON: the log file of `npm start`. */
   readonly copy?: (text: string) => void
 }) => {
-  const write = buffered((text) => void process.stdout.write(text))
+  const write = buffered(options.write ?? ((text) => void process.stdout.write(text)))
   const first = Logger.make<unknown, void>((entry) =>
     write(options.format === "json" ? JSON.stringify(record(entry)) : pretty(entry))
   )

@@ -1,0 +1,23 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import { Effect, Exit, Option } from "effect"
+import { Command } from "effect/cli"
+import { TestConsole } from "effect/testing"
+import { bomb } from "../../src/cli/bomb.ts"
+import { simulate } from "../../src/cli/simulate.ts"
+
+const run = Command.runWith(Command.make("oncegate").pipe(Command.withSubcommands([simulate, bomb])), {
+  version: "0"
+})
+
+/** A command as `main` runs it: what it printed, and the one line of its error where the exit code is 1. */
+export const runCommand = (...args: ReadonlyArray<string>) =>
+  Effect.gen(function* () {
+    const exit = yield* Effect.exit(run(args))
+    const error = Exit.isFailure(exit) ? Option.getOrUndefined(Exit.findErrorOption(exit)) : undefined
+    return {
+      exitCode: Exit.isSuccess(exit) ? 0 : 1,
+      error: error === undefined ? "" : String(error.message),
+      out: (yield* TestConsole.logLines).join("\n"),
+      err: (yield* TestConsole.errorLines).join("\n")
+    }
+  }).pipe(Effect.provide([TestConsole.layer, NodeServices.layer]))

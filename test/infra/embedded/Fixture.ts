@@ -1,0 +1,34 @@
+import { spawn } from "node:child_process"
+import { chmodSync, mkdtempSync, rmSync } from "node:fs"
+import os from "node:os"
+import path from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import { Effect } from "effect"
+
+/** A data folder that goes with the test. */
+export const dataFolder = Effect.acquireRelease(
+  Effect.sync(() => {
+    const folder = mkdtempSync(path.join(os.tmpdir(), "oncegate-embedded-"))
+    chmodSync(folder, 0o711)
+    return folder
+  }),
+  (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+)
+
+/** Another process starts the server in `folder` and is then killed with -9: the server is left running. */
+export const leftBehind = (part: "postgres" | "kafka", folder: string) =>
+  Effect.promise(async () => {
+    const hold = fileURLToPath(new URL("./hold.ts", import.meta.url))
+    const args = "Deno" in globalThis ? ["run", "-A", hold] : [hold]
+    const owner = spawn(process.execPath, [...args, part, folder], { stdio: ["ignore", "pipe", "inherit"] })
+    const lines = createInterface({ input: owner.stdout })
+    const where = await new Promise<string>((resolve, reject) => {
+      lines.on("line", (line) => /^(postgres:|127\.0\.0\.1:)/.test(line) && resolve(line))
+      owner.once("exit", (code) => reject(new Error(`the owner ended by itself, exit code ${code}`)))
+    })
+    const ended = new Promise((resolve) => owner.once("exit", resolve))
+    owner.kill("SIGKILL")
+    await ended
+    return where
+  })

@@ -1,0 +1,20 @@
+// Starts a server in a folder, says where on one line and holds it until killed: `hold.ts postgres|kafka FOLDER`.
+import { Effect, Redacted } from "effect"
+import * as EmbeddedKafka from "../../../src/infra/embedded/EmbeddedKafka.ts"
+import * as EmbeddedPostgres from "../../../src/infra/embedded/EmbeddedPostgres.ts"
+
+const [part, folder = ""] = process.argv.slice(2)
+const started: Effect.Effect<string, unknown, import("effect/Scope").Scope> =
+  part === "kafka"
+    ? Effect.map(EmbeddedKafka.start({ folder, ways: ["jars"] }), ({ brokers }) => brokers[0]!)
+    : Effect.map(EmbeddedPostgres.start({ folder }), ({ url }) => Redacted.value(url))
+
+setInterval(() => {}, 60_000)
+await Effect.runPromise(
+  Effect.scoped(
+    started.pipe(
+      Effect.tap((where) => Effect.sync(() => console.log(where))),
+      Effect.andThen(Effect.never)
+    )
+  )
+)
