@@ -1,7 +1,9 @@
 import { request } from "node:http"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
+import { collide } from "../support/crcCollision.ts"
 import { type ProvidersUnderTest, post, startGate, startProviders } from "../support/Gate.ts"
+import { resigned } from "../support/resigned.ts"
 
 /** One simulator and one gate for the file; each test has its own events. */
 class House extends Context.Service<
@@ -189,7 +191,6 @@ layer(House.layer, { excludeTestServices: true, timeout: "3 minutes" })("the ing
     it.effect("quarantines a verified body that is no JSON object: kept, alarmed, answered 200", () =>
       Effect.gen(function* () {
         const { gate, providers } = yield* House
-        const { resigned } = yield* Effect.promise(() => import("../support/resigned.ts"))
         const body = Buffer.from(`[${Math.random()}]`)
         const headers = resigned(providers, body)
         const first = yield* post(paypal(gate), headers, body)
@@ -203,7 +204,6 @@ layer(House.layer, { excludeTestServices: true, timeout: "3 minutes" })("the ing
     it.effect("keeps a second body under a known key apart, parked, both in custody", () =>
       Effect.gen(function* () {
         const { gate, providers } = yield* House
-        const { resigned } = yield* Effect.promise(() => import("../support/resigned.ts"))
         const { body, copies, dedupKey } = providers.capture()
         yield* post(paypal(gate), copies[0]!, body)
         const other = Buffer.from(body.toString().replace('"summary":"', '"summary":"Other: '))
@@ -228,7 +228,6 @@ layer(House.layer, { excludeTestServices: true, timeout: "3 minutes" })("the ing
     it.effect("refuses a second body under one transmission and CRC as forged, without a claim", () =>
       Effect.gen(function* () {
         const { gate, providers } = yield* House
-        const { collide } = yield* Effect.promise(() => import("../support/crcCollision.ts"))
         const { body, copies, dedupKey } = providers.capture()
         yield* post(paypal(gate), copies[0]!, body)
         const forged = collide(body, Buffer.from(body.toString().replace(/WH-/, "WX-")))

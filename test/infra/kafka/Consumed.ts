@@ -46,7 +46,12 @@ export const consume = async (
     }
   })
   try {
-    await waitFor("records", () => seen.length, (count) => count >= enough, withinMs)
+    await waitFor(
+      "records",
+      () => seen.length,
+      (count) => count >= enough,
+      withinMs
+    )
     let before = -1
     while (before !== seen.length) {
       before = seen.length

@@ -34,7 +34,9 @@ export const writeOne = async (
       await tx`SELECT pg_current_xact_id()`
       await tx`SELECT pg_sleep(${Math.random() / 200})`
     }
-    const [row] = await tx<[{ n: number }]>`UPDATE written SET n = n + 1 WHERE payment = ${payment} RETURNING n`
+    const [row] = await tx<
+      [{ n: number }]
+    >`UPDATE written SET n = n + 1 WHERE payment = ${payment} RETURNING n`
     const booked = fact(payment, row.n)
     await tx`
       INSERT INTO webhook_event_log (provider, dedup_key, version, type, data)
@@ -62,7 +64,12 @@ export interface Writers {
 /** Concurrent writers over `keys` payments until `stop` says so, a third of them with early ids and odd delays. */
 export const startWriters = (
   sql: postgres.Sql,
-  options: { readonly writers: number; readonly keys: number; readonly stop: (written: number) => boolean; readonly pauseMs?: number }
+  options: {
+    readonly writers: number
+    readonly keys: number
+    readonly stop: (written: number) => boolean
+    readonly pauseMs?: number
+  }
 ): Writers => {
   let written = 0
   const writer = async () => {

@@ -19,10 +19,10 @@ export const PACE = {
   idleMs: 50
 } satisfies Partial<Relay.RelayPace>
 
-export const databaseLayer = (url: string) =>
+export const databaseLayer = (url: string, claimConnections = 2) =>
   Database.layer({
     url: Redacted.make(url),
-    claimConnections: 2,
+    claimConnections,
     completionConnections: 1,
     statementTimeoutMs: 10_000
   })
@@ -43,7 +43,12 @@ export interface RunningRelay {
   readonly stop: () => Promise<void>
 }
 
-export const waitFor = async <A>(what: string, ask: () => A | Promise<A>, good: (a: A) => boolean, ms = 20_000) => {
+export const waitFor = async <A>(
+  what: string,
+  ask: () => A | Promise<A>,
+  good: (a: A) => boolean,
+  ms = 20_000
+) => {
   const end = Date.now() + ms
   let answer = await ask()
   while (!good(answer)) {
@@ -68,7 +73,11 @@ export const openWorld = async (given?: { readonly brokers: ReadonlyArray<string
             VALUES ('paypal', 'paypal', 'simulated', '\\x00'), ('toss', 'toss', 'sandbox', '\\x00')`
 
   const startRelay = (
-    options: { readonly pace?: Partial<Relay.RelayPace>; readonly brokers?: ReadonlyArray<string>; readonly url?: string } = {}
+    options: {
+      readonly pace?: Partial<Relay.RelayPace>
+      readonly brokers?: ReadonlyArray<string>
+      readonly url?: string
+    } = {}
   ): RunningRelay => {
     const runtime = ManagedRuntime.make(
       Relay.layer({

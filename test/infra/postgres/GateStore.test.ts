@@ -1,0 +1,366 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { StoreUnavailable } from "../../../src/domain/GateStore.ts"
+import { startCuttingProxy } from "../../support/CuttingProxy.ts"
+import { migratedSchema } from "../../support/Gate.ts"
+import { claimed, delivery, endpoint, fact, openStore, proving } from "../../support/Store.ts"
+
+class Schema extends Context.Service<Schema, Effect.Success<typeof migratedSchema>>()("test/Schema") {
+  static readonly layer = Layer.effect(Schema, migratedSchema)
+}
+
+layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the store", (it) => {
+  const rows = (key: string) =>
+    Effect.flatMap(Schema, ({ sql }) =>
+      Effect.promise(
+        () =>
+          sql<Array<{ status: string; fence: number; error_code: string | null }>>`
+            SELECT status, fence, error_code FROM webhook_dedup_events WHERE dedup_key = ${key}`
+      )
+    )
+  const logOf = (key: string) =>
+    Effect.flatMap(Schema, ({ sql }) =>
+      Effect.map(
+        Effect.promise(
+          () =>
+            sql<
+              Array<{ type: string }>
+            >`SELECT type FROM webhook_event_log WHERE dedup_key = ${key} ORDER BY position`
+        ),
+        (found) => found.map(({ type }) => type)
+      )
+    )
+
+  describe("claims", () => {
+    it.effect("eight gates, a thousand deliveries each at the same moment: one claim a key, no error", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const stores = yield* Effect.forEach(Array.from({ length: 8 }), () =>
+          openStore(url, { connections: 2 })
+        )
+        const keys = Array.from({ length: 1_000 }, (_, index) => `ev_eight_${index}`)
+        const answers = yield* Effect.forEach(
+          stores,
+          (store, index) =>
+            Effect.forEach(
+              // each gate in an order of its own
+              keys.map((_, at) => keys[(at * 7 + index * 131) % keys.length]!),
+              (key) =>
+                Effect.map(store.claim(delivery(key, key, { transmission: key })), (answer) => ({
+                  key,
+                  answer
+                })),
+              { concurrency: "unbounded" }
+            ),
+          { concurrency: "unbounded" }
+        )
+        const claims = answers.flat().filter(({ answer }) => answer._tag === "Claimed")
+        assert.strictEqual(claims.length, 1_000)
+        assert.strictEqual(new Set(claims.map(({ key }) => key)).size, 1_000)
+        assert.isTrue(
+          answers.flat().every(({ answer }) => answer._tag === "Claimed" || answer._tag === "Duplicate")
+        )
+      })
+    )
+
+    it.effect("twins that wait together are one row and one note with their count", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const store = yield* openStore(url)
+        yield* Effect.forEach(Array.from({ length: 20 }), () => store.claim(delivery("ev_twins")), {
+          concurrency: "unbounded"
+        })
+        const [note] = yield* Effect.promise(
+          () => sql<Array<{ notes: number; count: number }>>`
+            SELECT count(*)::int AS notes, sum((data->>'count')::int)::int AS count FROM webhook_event_log
+             WHERE dedup_key = 'ev_twins' AND type = 'DuplicateSeen'`
+        )
+        assert.deepStrictEqual({ ...note }, { notes: 1, count: 19 })
+      })
+    )
+
+    it.effect("a lost reply of a claim is resolved by its token: claimed, and once", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const target = new URL(url)
+        const proxy = yield* startCuttingProxy(target.hostname, Number(target.port))
+        const through = new URL(url)
+        through.port = String(proxy.port)
+        const store = yield* openStore(through.href, { connections: 1 })
+        yield* claimed(store, delivery("ev_warm_1"))
+        yield* store.claim(delivery("ev_warm_1")) // both statements are prepared now
+        proxy.arm()
+        const claim = yield* claimed(store, delivery("ev_lost_reply"))
+        assert.strictEqual(proxy.cuts(), 1)
+        assert.strictEqual(claim.fence, 1)
+        assert.deepStrictEqual(yield* logOf("ev_lost_reply"), ["Claimed"])
+      })
+    )
+
+    it.effect("a failed event is re-claimed by a later delivery, with its body kept (AC4)", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const store = yield* openStore(url, { policy: { backoffBaseMs: 0 } })
+        const first = yield* claimed(store, delivery("ev_again"))
+        yield* store.fail(first, { kind: "event", code: "unexpected", delayMs: 60_000 })
+        const second = yield* claimed(store, delivery("ev_again"))
+        assert.deepInclude(second, { because: "redelivered", failures: 1 })
+        assert.strictEqual(second.fence, 2)
+        yield* store.complete(second, proving())
+        assert.deepInclude((yield* rows("ev_again"))[0], { status: "done", fence: 2 })
+      })
+    )
+
+    it.effect("a row that names base columns only is taken over by the next delivery", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const request = delivery("ev_base_only")
+        yield* Effect.promise(
+          () => sql`INSERT INTO webhook_dedup_events (provider, dedup_key, status, request_hash)
+                    VALUES ('paypal', 'ev_base_only', 'processing', ${request.delivery.hash})`
+        )
+        const claim = yield* claimed(yield* openStore(url), request)
+        assert.deepInclude(claim, { because: "lease_expired" })
+      })
+    )
+  })
+
+  describe("fences", () => {
+    it.effect("a worker that lost its claim books nothing and is told so; the survivor books", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const [slow, quick] = [yield* openStore(url, { policy: { leaseMs: 0 } }), yield* openStore(url)]
+        const first = yield* claimed(slow, delivery("ev_fenced"))
+        const second = yield* claimed(quick, delivery("ev_fenced"))
+        const late = yield* Effect.flip(slow.complete(first, proving(fact("capture:fenced:completed"))))
+        assert.strictEqual(late._tag, "ClaimLost")
+        assert.strictEqual(
+          (yield* Effect.flip(slow.fail(first, { kind: "event", code: "unexpected", delayMs: 0 })))._tag,
+          "ClaimLost"
+        )
+        assert.strictEqual((yield* Effect.flip(slow.renew(first)))._tag, "ClaimLost")
+        const booked = () =>
+          Effect.promise(
+            () => sql`SELECT 1 FROM billing_effects WHERE effect_key = 'capture:fenced:completed'`
+          )
+        assert.strictEqual((yield* booked()).length, 0)
+        yield* quick.complete(second, proving(fact("capture:fenced:completed")))
+        assert.strictEqual((yield* booked()).length, 1)
+        // and after the end, the loser is still not told that it succeeded
+        assert.strictEqual((yield* Effect.flip(slow.complete(first, proving())))._tag, "ClaimLost")
+      })
+    )
+
+    it.effect("a lost reply of a completion is our own success, and books once", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const target = new URL(url)
+        const proxy = yield* startCuttingProxy(target.hostname, Number(target.port))
+        const through = new URL(url)
+        through.port = String(proxy.port)
+        const store = yield* openStore(through.href, { connections: 1 })
+        yield* store.complete(yield* claimed(store, delivery("ev_warm_2")), proving())
+        const claim = yield* claimed(store, delivery("ev_lost_completion"))
+        proxy.arm()
+        yield* store.complete(claim, proving(fact("capture:lost_completion:completed")))
+        assert.strictEqual(proxy.cuts(), 1)
+        assert.deepStrictEqual(yield* logOf("ev_lost_completion"), [
+          "Claimed",
+          "BillingEventRecorded",
+          "Completed"
+        ])
+      })
+    )
+
+    it.effect(
+      "the guard refuses any writer: done is final, a claim needs the next fence, the log only grows",
+      () =>
+        Effect.gen(function* () {
+          const { sql, url } = yield* Schema
+          const store = yield* openStore(url)
+          yield* store.complete(yield* claimed(store, delivery("ev_guarded")), proving())
+          yield* claimed(store, delivery("ev_guarded_open"))
+          const refused = (statement: string) =>
+            Effect.promise(() =>
+              sql.unsafe(statement).then(
+                () => "done",
+                (error: { code: string }) => error.code
+              )
+            )
+          const where = (key: string) => `WHERE provider = 'paypal' AND dedup_key = '${key}'`
+          for (const statement of [
+            `UPDATE webhook_dedup_events SET status = 'failed' ${where("ev_guarded")}`,
+            `UPDATE webhook_dedup_events SET status = 'processing', fence = fence + 1 ${where("ev_guarded")}`,
+            `UPDATE webhook_dedup_events SET fence = fence + 2 ${where("ev_guarded_open")}`,
+            `UPDATE webhook_dedup_events SET fence = fence - 1 ${where("ev_guarded_open")}`,
+            `UPDATE webhook_dedup_events SET dedup_key = 'ev_other' ${where("ev_guarded_open")}`,
+            `UPDATE webhook_dedup_events SET request_hash = 'x' ${where("ev_guarded_open")}`,
+            `DELETE FROM webhook_dedup_events ${where("ev_guarded_open")}`,
+            `UPDATE webhook_event_log SET type = 'x' ${where("ev_guarded")}`,
+            `DELETE FROM webhook_event_log ${where("ev_guarded")}`,
+            "TRUNCATE webhook_event_log"
+          ])
+            assert.strictEqual(yield* refused(statement), "OG002", statement)
+        })
+    )
+  })
+
+  describe("effects", () => {
+    it.effect("one fact told by two events is booked once; with another amount it is a conflict", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const store = yield* openStore(url)
+        const told = proving(fact("capture:twice:completed", "10.50"))
+        yield* store.complete(yield* claimed(store, delivery("ev_first")), told)
+        yield* store.complete(
+          yield* claimed(store, delivery("ev_second")),
+          proving(fact("capture:twice:completed", "10.5"))
+        )
+        assert.deepStrictEqual(yield* logOf("ev_second"), ["Claimed", "EffectAlreadyRecorded", "Completed"])
+        const third = yield* claimed(store, delivery("ev_third"))
+        const conflict = yield* Effect.flip(
+          store.complete(third, proving(fact("capture:twice:completed", "99.00")))
+        )
+        assert.strictEqual(conflict._tag, "EffectConflict")
+        assert.deepInclude((yield* rows("ev_third"))[0], { status: "processing" })
+      })
+    )
+
+    it.effect("two gates that book the same facts in opposite order neither deadlock nor double", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const stores = [yield* openStore(url), yield* openStore(url)]
+        const effects = Array.from({ length: 200 }, (_, index) => `capture:opposite_${index}:completed`)
+        yield* Effect.forEach(
+          stores,
+          (store, gate) =>
+            Effect.forEach(
+              gate === 0 ? effects : effects.toReversed(),
+              (effect) =>
+                Effect.flatMap(claimed(store, delivery(`ev_${gate}_${effect}`)), (claim) =>
+                  store.complete(claim, proving(fact(effect)))
+                ),
+              { concurrency: "unbounded" }
+            ),
+          { concurrency: 2 }
+        )
+        const [count] = yield* Effect.promise(
+          () => sql`SELECT count(*)::int AS booked FROM webhook_event_log
+                     WHERE type = 'BillingEventRecorded' AND dedup_key LIKE '%opposite%'`
+        )
+        assert.deepStrictEqual({ ...count }, { booked: 200 })
+      })
+    )
+
+    it.effect("a withdrawal is booked only where a deposit was received", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const store = yield* openStore(url)
+        const withdrawn = (key: string) => ({
+          ...proving(),
+          facts: [{ fact: fact(`deposit:${key}:withdrawn:t1`), onlyAfter: `deposit:${key}:received:` }]
+        })
+        yield* store.complete(yield* claimed(store, delivery("ev_w1")), withdrawn("pk1"))
+        assert.deepStrictEqual(yield* logOf("ev_w1"), ["Claimed", "Completed"])
+        yield* store.complete(
+          yield* claimed(store, delivery("ev_w2")),
+          proving(fact("deposit:pk2:received:2026"))
+        )
+        yield* store.complete(yield* claimed(store, delivery("ev_w3")), withdrawn("pk2"))
+        assert.deepStrictEqual(yield* logOf("ev_w3"), ["Claimed", "BillingEventRecorded", "Completed"])
+      })
+    )
+  })
+
+  describe("failures", () => {
+    it.effect("are parked by kind and count; a re-drivable failure is due on the database's clock", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const store = yield* openStore(url, { policy: { backoffBaseMs: 0 } })
+        const permanent = yield* claimed(store, delivery("ev_permanent"))
+        assert.strictEqual(
+          yield* store.fail(permanent, { kind: "permanent", code: "uninterpretable", delayMs: 0 }),
+          "parked"
+        )
+        yield* claimed(store, delivery("ev_counted")).pipe(
+          Effect.flatMap((claim) => store.fail(claim, { kind: "event", code: "unexpected", delayMs: 0 }))
+        )
+        const results: Array<string> = []
+        for (let attempt = 2; attempt <= 3; attempt += 1) {
+          const { due } = yield* store.take(endpoint, "retry", 10)
+          const again = due.find(({ claim }) => claim.dedupKey === "ev_counted")!
+          results.push(yield* store.fail(again.claim, { kind: "event", code: "unexpected", delayMs: 0 }))
+        }
+        assert.deepStrictEqual(results, ["retry_scheduled", "parked"])
+        assert.deepStrictEqual(yield* logOf("ev_counted"), [
+          "Claimed",
+          "Failed",
+          "Reclaimed",
+          "Failed",
+          "Reclaimed",
+          "Parked"
+        ])
+      })
+    )
+
+    it.effect("an expired claim is taken with its body by whoever looks first, and by nobody else", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const dying = yield* openStore(url, { policy: { leaseMs: 0 } })
+        const keys = Array.from({ length: 50 }, (_, index) => `ev_dying_${index}`)
+        yield* Effect.forEach(keys, (key) => claimed(dying, delivery(key, `body of ${key}`)), {
+          concurrency: "unbounded"
+        })
+        const survivors = yield* Effect.forEach([1, 2, 3], () => openStore(url))
+        const taken = yield* Effect.forEach(survivors, (store) => store.take(endpoint, "rescue", 1_000), {
+          concurrency: 3
+        })
+        const found = taken
+          .flatMap(({ due }) => due)
+          .filter(({ claim }) => claim.dedupKey.startsWith("ev_dying_"))
+        assert.deepStrictEqual(found.map(({ claim }) => claim.dedupKey as string).sort(), keys.toSorted())
+        for (const { body, claim } of found)
+          assert.strictEqual(Buffer.from(body as Uint8Array).toString(), `body of ${claim.dedupKey}`)
+      })
+    )
+
+    it.effect("a database error leaves as a code: no text, no value", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const sentinel = "SENTINEL_4111111111111111"
+        yield* Effect.promise(() =>
+          sql.unsafe(
+            `ALTER TABLE webhook_payloads ADD CONSTRAINT c_test CHECK (dedup_key <> 'ev_${sentinel}')`
+          )
+        )
+        const error = yield* Effect.flip((yield* openStore(url)).claim(delivery(`ev_${sentinel}`, sentinel)))
+        yield* Effect.promise(() => sql`ALTER TABLE webhook_payloads DROP CONSTRAINT c_test`)
+        assert.instanceOf(error, StoreUnavailable)
+        assert.strictEqual(error.code, "23514")
+        assert.notInclude(JSON.stringify(error) + String(error.stack), sentinel)
+        assert.deepStrictEqual(yield* rows(`ev_${sentinel}`).pipe(Effect.map((found) => found.length)), 0)
+      })
+    )
+
+    it.effect("one bad row never fails its group", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        yield* Effect.promise(
+          () => sql`ALTER TABLE webhook_payloads ADD CONSTRAINT c_bad CHECK (dedup_key <> 'ev_bad')`
+        )
+        const store = yield* openStore(url)
+        const answers = yield* Effect.forEach(
+          ["ev_good_1", "ev_bad", "ev_good_2"],
+          (key) =>
+            Effect.match(store.claim(delivery(key)), {
+              onSuccess: ({ _tag }) => _tag,
+              onFailure: ({ _tag }) => _tag
+            }),
+          { concurrency: "unbounded" }
+        )
+        yield* Effect.promise(() => sql`ALTER TABLE webhook_payloads DROP CONSTRAINT c_bad`)
+        assert.deepStrictEqual(answers as ReadonlyArray<string>, ["Claimed", "StoreUnavailable", "Claimed"])
+      })
+    )
+  })
+})
