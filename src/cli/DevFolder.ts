@@ -15,6 +15,8 @@ export interface DevFile {
   readonly kafka_brokers: ReadonlyArray<string>
   readonly admin: string | null
   readonly admin_token: string
+  /** Hex: under it `simulate` foretells the references of vault tokens. */
+  readonly pseudonym_key: string
   readonly pid: number
 }
 

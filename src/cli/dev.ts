@@ -4,6 +4,7 @@ import { Command } from "effect/cli"
 import { read } from "../infra/config/Settings.ts"
 import * as EmbeddedKafka from "../infra/embedded/EmbeddedKafka.ts"
 import * as EmbeddedPostgres from "../infra/embedded/EmbeddedPostgres.ts"
+import { pseudonymKey } from "../infra/postgres/Endpoints.ts"
 import * as Migrations from "../infra/postgres/Migrations.ts"
 import * as SimulatorServer from "../infra/simulator/SimulatorServer.ts"
 import * as Logs from "../infra/telemetry/Logs.ts"
@@ -88,6 +89,10 @@ export const dev = Command.make(
         const active = new Set<Role>(roles.filter((role) => relay || role !== "relay"))
         const { ingress } = yield* start(settings, active)
         const url = ingress!.url
+        const key = yield* pseudonymKey("paypal").pipe(
+          Effect.catchTag("DatabaseError", (error) => Effect.fail(unreachable(error))),
+          Effect.provide(database(settings))
+        )
         yield* Effect.sync(() =>
           kept.publish({
             ingress: url,
@@ -95,6 +100,7 @@ export const dev = Command.make(
             database_url: pg.url,
             kafka_brokers: broker.brokers,
             admin: null,
+            pseudonym_key: key?.toString("hex") ?? "",
             admin_token: kept.adminToken,
             pid: process.pid
           })

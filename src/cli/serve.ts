@@ -57,6 +57,7 @@ export const serve = Command.make(
       Effect.gen(function* () {
         const { ingress } = yield* start(settings, active)
         yield* Effect.annotateLogs(Effect.logInfo("SERVICE_STARTED"), {
+          event: "SERVICE_STARTED",
           roles: [...active].join(","),
           ...(ingress === null ? {} : { ingress: ingress.url })
         })

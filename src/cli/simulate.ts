@@ -23,6 +23,7 @@ export interface SimulateOptions {
   readonly copies: number
   readonly concurrency: number
   readonly rate: Option.Option<number>
+  readonly retry: number
   readonly seed: Option.Option<string>
   readonly expect: Option.Option<string>
   readonly dataDir: string
@@ -86,6 +87,7 @@ export const runSimulation = Effect.fn("simulate")(
       courier,
       deposit: client.deposit,
       concurrency: options.concurrency,
+      retryMs: options.retry * 1000,
       random: SeededRandom.make(`${seed}/order`),
       onReceived: progress.step,
       ...(Option.isSome(options.rate) ? { rate: options.rate.value } : {})
@@ -133,6 +135,14 @@ export const simulate = Command.make(
       Flag.withSchema(Schema.Finite.check(Schema.isGreaterThan(0))),
       Flag.optional,
       Flag.withDescription("deliveries a second (default: as fast as answers come)")
+    ),
+    retry: Flag.Finite("retry").pipe(
+      Flag.withSchema(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 86_400 }))),
+      Flag.withDefault(0),
+      Flag.withMetavar("SECONDS"),
+      Flag.withDescription(
+        "repeats a delivery that got no 200, as providers do, for so long (default 0: not at all)"
+      )
     ),
     seed: Flag.String("seed").pipe(
       Flag.optional,

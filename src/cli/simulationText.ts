@@ -37,6 +37,7 @@ export const simulationText = (result: Report) => {
     table([heading, ...result.rows.map(line), line(result.total)]),
     "",
     `${result.events} events in ${result.deliveries} deliveries, ${result.seconds} s, ${result.per_second} a second, seed ${result.seed}`,
+    ...(result.retried > 0 ? [`sent again, because no 200 came: ${result.retried} times`] : []),
     ...Object.entries(result.trouble).map(([answer, count]) => `answered ${answer}: ${count}`),
     ...(unsent > 0 ? [`not sent, because the story before them broke off: ${unsent} events`] : []),
     ...(failed.length === 0 ? [] : ["Not processed exactly once:", ...failed]),

@@ -129,6 +129,23 @@ describe("oncegate simulate", () => {
     })
   )
 
+  it.live("sends again what got no 200, where it is told to, and forgives the lost answer only", () =>
+    Effect.gen(function* () {
+      const flaky: Manner = (delivery) =>
+        delivery === 0 ? { httpStatus: 503, body: {} } : exact(delivery - 1)
+      const mended = yield* simulate(flaky, "--events", "20", "--copies", "2", "--retry", "5")
+      assert.strictEqual(mended.exitCode, 0, mended.out)
+      assert.include(mended.out, "sent again, because no 200 came: ")
+
+      const lost: Manner = (delivery) => (delivery === 0 ? { httpStatus: 502, body: {} } : alreadyProcessed)
+      const kept = yield* simulate(lost, "--events", "5", "--copies", "1", "--retry", "5")
+      assert.strictEqual(kept.exitCode, 0, kept.out)
+
+      const none = yield* simulate(() => alreadyProcessed, "--events", "5", "--copies", "1", "--retry", "5")
+      assert.strictEqual(none.exitCode, 1)
+    })
+  )
+
   it.live("keeps to a rate", () =>
     Effect.gen(function* () {
       const { out } = yield* simulate(

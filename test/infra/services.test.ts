@@ -4,7 +4,7 @@ import postgres from "postgres"
 import { freshPrefix, freshSchema, kafkaBrokers } from "../support/Services.ts"
 
 describe("the services of a test run", () => {
-  it("give each caller a schema of its own in one Postgres", async () => {
+  it("give each caller a schema of its own in one Postgres", { timeout: 180_000 }, async () => {
     const [one, other] = [await freshSchema(), await freshSchema()]
     const here = postgres(one.url, { max: 1 })
     const there = postgres(other.url, { max: 1 })

@@ -14,6 +14,19 @@ interface Row {
   readonly pseudonym_key: Buffer
 }
 
+const find = Effect.fnUntraced(function* (name: string) {
+  const { claims } = yield* Database
+  const [row] = yield* claims.query<Row>(
+    "endpoint",
+    "SELECT kind, environment, pseudonym_key FROM webhook_endpoints WHERE name = $1",
+    [name]
+  )
+  return row
+})
+
+/** HMAC key of an endpoint's pseudonyms, or undefined where it never started. */
+export const pseudonymKey = (name: string) => Effect.map(find(name), (row) => row?.pseudonym_key)
+
 /**
  * Fixes an endpoint at its first start, and refuses another kind or environment ever after: live and test money never
  * share a name. Two first starts at once: the insert lets one in, both read what it wrote. Answers with the key of its
@@ -27,11 +40,7 @@ export const register = Effect.fnUntraced(function* (endpoint: Endpoint) {
      VALUES ($1, $2, $3, decode($4, 'base64')) ON CONFLICT (name) DO NOTHING`,
     [endpoint.name, endpoint.kind, endpoint.environment, randomBytes(32).toString("base64")]
   )
-  const [row] = yield* claims.query<Row>(
-    "endpoint",
-    "SELECT kind, environment, pseudonym_key FROM webhook_endpoints WHERE name = $1",
-    [endpoint.name]
-  )
+  const row = yield* find(endpoint.name)
   if (row === undefined || row.kind !== endpoint.kind || row.environment !== endpoint.environment)
     return yield* new EndpointRefused({
       message:

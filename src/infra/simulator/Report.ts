@@ -23,6 +23,8 @@ export interface Report {
   readonly total: Row
   /** How often each error or unusual answer came. */
   readonly trouble: Readonly<Record<string, number>>
+  /** Attempts that were repeated because they got no 200. */
+  readonly retried: number
   /** Events that were not processed exactly once. */
   readonly failed: ReadonlyArray<{
     readonly endpoint: string
@@ -85,6 +87,7 @@ export const report = (seed: string, told: ReadonlyArray<Told>, ms: number): Rep
     rows,
     total: rowOf("all", "", told),
     trouble: Object.fromEntries(grouped(unusual, answerText).map(([text, group]) => [text, group.length])),
+    retried: told.reduce((sum, { lost }) => sum + lost.length, 0),
     failed: failed.map(({ event, received: answers }) => ({
       endpoint: event.endpoint,
       dedup_key: event.dedupKey,

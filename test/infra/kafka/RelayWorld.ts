@@ -1,31 +1,13 @@
-import { Effect, Layer, Logger, ManagedRuntime, Redacted, References } from "effect"
+import { Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import kafkajs from "kafkajs"
 import postgres from "postgres"
 import * as Relay from "../../../src/infra/kafka/Relay.ts"
 import type { RelayStatus } from "../../../src/infra/kafka/RelayStatus.ts"
 import { namesOf } from "../../../src/infra/kafka/Topics.ts"
-import * as Database from "../../../src/infra/postgres/Database.ts"
 import * as LogSignal from "../../../src/infra/postgres/LogSignal.ts"
 import * as Migrations from "../../../src/infra/postgres/Migrations.ts"
 import { freshPrefix, freshSchema, kafkaBrokers } from "../../support/Services.ts"
-
-/** Quick to notice and slow to give up nothing: a test must not wait for production's patience. */
-export const PACE = {
-  leaderMs: 100,
-  patienceMs: 300,
-  backoffMs: [20, 500],
-  alarmMs: 1000,
-  recheckMs: 300,
-  idleMs: 50
-} satisfies Partial<Relay.RelayPace>
-
-export const databaseLayer = (url: string, claimConnections = 2) =>
-  Database.layer({
-    url: Redacted.make(url),
-    claimConnections,
-    completionConnections: 1,
-    statementTimeoutMs: 10_000
-  })
+import { databaseLayer, PACE } from "./Pace.ts"
 
 /** Log lines of the relays of a test, as `EVENT CODE message`. */
 const logsInto = (lines: Array<string>) =>

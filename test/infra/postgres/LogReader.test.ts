@@ -7,7 +7,7 @@ import * as Migrations from "../../../src/infra/postgres/Migrations.ts"
 import { freshSchema } from "../../support/Services.ts"
 import { countNumbers, NOTHING_WRONG } from "../kafka/Ledger.ts"
 import { prepare, startWriters, writeBulk, writeOne } from "../kafka/LogWriter.ts"
-import { databaseLayer } from "../kafka/RelayWorld.ts"
+import { databaseLayer } from "../kafka/Pace.ts"
 
 const open = async () => {
   const { url } = await freshSchema()
