@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { complete } from "./complete.ts"
+import { failpoint } from "./Failpoint.ts"
 import { fail } from "./fail.ts"
 import { type Claim, GateStore } from "./GateStore.ts"
 import { Policy } from "./Policy.ts"
@@ -24,9 +25,11 @@ const heartbeat = Effect.fnUntraced(function* (claim: Claim) {
  * keeps its lease; work whose claim is lost is interrupted.
  */
 export const process = Effect.fnUntraced(function* (provider: Provider, claim: Claim, body: Uint8Array) {
-  const work = provider
-    .interpret({ endpoint: claim.endpoint, dedupKey: claim.dedupKey, body })
-    .pipe(Effect.catchDefect(() => Effect.fail(ProcessFailed.of("event", "unexpected"))))
+  const work = failpoint("process.before").pipe(
+    Effect.andThen(provider.interpret({ endpoint: claim.endpoint, dedupKey: claim.dedupKey, body })),
+    Effect.tap(() => failpoint("process.after")),
+    Effect.catchDefect(() => Effect.fail(ProcessFailed.of("event", "unexpected")))
+  )
   return yield* Effect.raceFirst(work, heartbeat(claim)).pipe(
     Effect.flatMap((interpretation) => complete(claim, interpretation)),
     Effect.as("processed" as const),

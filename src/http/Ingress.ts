@@ -4,6 +4,7 @@ import { Context, Effect, Exit, type Fiber, Layer, Metric } from "effect"
 import { alarm } from "../domain/Alarm.ts"
 import { claim as claimEvent } from "../domain/claim.ts"
 import type { Delivery } from "../domain/Delivery.ts"
+import { failpoint } from "../domain/Failpoint.ts"
 import type { GateStore, StoreUnavailable } from "../domain/GateStore.ts"
 import { type Provider, Providers } from "../domain/Provider.ts"
 import type { Settled } from "../domain/process.ts"
@@ -135,7 +136,9 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
       event: "WEBHOOK_RECEIVED",
       payload_size: delivery.body.length
     })
+    yield* failpoint("ingress.received")
     const answer = yield* answered(provider, delivery, trace)
+    yield* failpoint("answer.before")
     yield* Metric.update(
       Metric.withAttributes(webhooks, {
         endpoint: provider.endpoint.name,

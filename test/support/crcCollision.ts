@@ -1,4 +1,4 @@
-import { crc32 } from "node:zlib"
+import { crc32 } from "../../src/infra/providers/Crc32.ts"
 
 /**
  * A JSON body like `wanted` with the CRC-32 of `genuine`: a pad of printable letters is solved for, since CRC-32 is linear

@@ -1,5 +1,5 @@
 import { randomUUID, sign } from "node:crypto"
-import { crc32 } from "node:zlib"
+import { crc32 } from "../../src/infra/providers/Crc32.ts"
 import type { ProvidersUnderTest } from "./Gate.ts"
 
 /** Headers of a fresh transmission of this body, signed as PayPal would. */

@@ -16,9 +16,9 @@ export interface RelayStatus {
   /** Last position of the log that is in Kafka, or null before the first one of this process. */
   readonly position: number | null
   readonly batch: number | null
-  /** Rows of the log not yet read, an upper bound when many; null where this relay is not active. */
+  /** Rows of the log not yet copied, wanted by a topic or not; 0 once a look found none, null where not active. */
   readonly backlog: number | null
-  /** Time of the oldest row of the last page while more wait, else null. */
+  /** Time of the oldest row of the last page; null when nothing waits. */
   readonly oldestAt: Date | null
   readonly records: { readonly events: number; readonly outcomes: number }
   readonly transactions: number

@@ -124,11 +124,12 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
     )
     const now = yield* Clock.currentTimeMillis
     const oldestAt = batch.page.rows[0]!.at
-    const backlog = Math.max(0, batch.page.backlog - batch.page.rows.length)
+    // Only a look that finds nothing says that nothing waits.
+    const backlog = Math.max(1, batch.page.next.head - batch.page.done.position)
     const { records } = status.get()
     status.set({
       backlog,
-      oldestAt: backlog > 0 ? oldestAt : null,
+      oldestAt,
       records: { events: records.events + batch.events, outcomes: records.outcomes + batch.outcomes }
     })
     yield* countPublished("events", batch.events)

@@ -23,7 +23,8 @@ const REPEATS = 20
  * Group commit: what arrives while a statement is in flight goes into the next one. Nobody waits for company: what
  * came in during one turn of the event loop leaves together, at once.
  */
-export const make = <Item, Answer>(options: GroupingOptions<Item, Answer>) => {
+export const make = Effect.fnUntraced(function* <Item, Answer>(options: GroupingOptions<Item, Answer>) {
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
   const queue: Array<Waiting<Item, Answer>> = []
   let inFlight = 0
   let scheduled = false
@@ -81,7 +82,7 @@ export const make = <Item, Answer>(options: GroupingOptions<Item, Answer>) => {
     while (inFlight < options.inFlight && queue.length > 0) {
       const group = take()
       inFlight += 1
-      Effect.runFork(settle(group)).addObserver((exit) => {
+      fork(settle(group)).addObserver((exit) => {
         inFlight -= 1
         // A defect is a fault of ours: whoever waits must not wait for ever.
         if (Exit.isFailure(exit))
@@ -101,4 +102,4 @@ export const make = <Item, Answer>(options: GroupingOptions<Item, Answer>) => {
         }
       })
     )
-}
+})

@@ -47,8 +47,6 @@ export interface Page {
   readonly next: Reading
   /** False where the log had nothing more to give: waiting pays. */
   readonly more: boolean
-  /** Rows not yet read, wanted or not: exact when few, else an upper bound. */
-  readonly backlog: number
 }
 
 export const startAt = (place: Place): Reading => ({ ...place, large: undefined, head: 0 })
@@ -178,28 +176,19 @@ const lowestPosition = Effect.fnUntraced(function* (connection: Connection, from
   }
 })
 
-/** The next rows of the log, at most `limit`, and never more than one difference at a time. */
+/** The next rows of the log, at most `limit`, and never of more than one difference. */
 export const next = Effect.fnUntraced(function* (connection: Connection, at: Reading, limit: number) {
   let reading = at
-  // What remains of a difference that an earlier run began, or the next one: from the last snapshot to now.
+  // What remains of a difference that was begun already, or the next one: from the last snapshot to now.
   const fresh = reading.from === reading.to
-  let backlog = Math.max(0, reading.head - reading.position)
   if (fresh || reading.large === undefined) {
     const { to, head, size } = yield* measure(connection, reading.from)
     reading = { ...reading, to: fresh ? to : reading.to, head, large: size > SMALL }
-    backlog = reading.large ? backlog : size
     if (fresh && size === 0)
-      return {
-        rows: [],
-        done: after(to),
-        next: { ...startAt(after(to)), head },
-        more: false,
-        backlog: 0
-      } satisfies Page
+      return { rows: [], done: after(to), next: { ...startAt(after(to)), head }, more: false } satisfies Page
     if (reading.large && reading.position < 0) {
       const lowest = yield* lowestPosition(connection, reading.from)
       reading = { ...reading, position: Math.min(lowest, head) - 1 }
-      backlog = head - reading.position
     }
   }
 
@@ -221,8 +210,7 @@ export const next = Effect.fnUntraced(function* (connection: Connection, at: Rea
     rows,
     done: { from: reading.from, to: reading.to, position: reading.position },
     next: exhausted ? { ...startAt(after(reading.to)), head: reading.head } : reading,
-    more: !exhausted || !fresh,
-    backlog: Math.max(backlog, rows.length)
+    more: !exhausted || !fresh
   } satisfies Page
 })
 
@@ -239,7 +227,6 @@ export const cut = (page: Page, count: number): Page => {
       head: page.next.head,
       large: page.next.from === page.done.from ? page.next.large : undefined
     },
-    more: true,
-    backlog: page.backlog
+    more: true
   }
 }

@@ -3,6 +3,7 @@ import { Effect, Layer } from "effect"
 import { digestText } from "../../domain/BillingFact.ts"
 import { DedupKey, ofConflict } from "../../domain/DedupKey.ts"
 import type { Endpoint } from "../../domain/Endpoint.ts"
+import { failpoint } from "../../domain/Failpoint.ts"
 import { Fence } from "../../domain/Fence.ts"
 import {
   type Claim,
@@ -80,7 +81,7 @@ const make = Effect.gen(function* () {
     }
   }
 
-  const submitClaim = Grouping.make<Waiting, ClaimResult>({
+  const submitClaim = yield* Grouping.make<Waiting, ClaimResult>({
     maxRows: MAX_ROWS,
     inFlight: IN_FLIGHT,
     exclusive: ({ request: { delivery, identity }, dedupKey }) => {
@@ -95,6 +96,7 @@ const make = Effect.gen(function* () {
       for (const { request, dedupKey } of items) waitingRows.delete(nameOf(request, dedupKey))
       const rows = items.map(claimRow)
       const counts = items.map(({ count }) => count)
+      yield* failpoint("claim.before")
       const first = yield* claimRows(claims, rows, counts, policy.leaseMs)
       const taken = first.flatMap((result, index) => (result === "taken" ? [index] : []))
       const second =
@@ -110,6 +112,7 @@ const make = Effect.gen(function* () {
                 redeliveryIntervalMs: policy.backoffBaseMs
               }
             )
+      yield* failpoint("claim.after")
       const answers = new Map(taken.map((index, at) => [index, second[at]!]))
       return first.map((result, index): ClaimResult => {
         if (result === "forged") return { result }
@@ -191,14 +194,18 @@ const make = Effect.gen(function* () {
     (self) => Effect.catchTag(self, "DatabaseError", (error) => Effect.fail(unavailable(error)))
   )
 
-  const submitComplete = Grouping.make<CompleteRow, CompleteResult>({
+  const submitComplete = yield* Grouping.make<CompleteRow, CompleteResult>({
     maxRows: MAX_ROWS,
     inFlight: IN_FLIGHT,
     exclusive: (row) => [
       rowName(row.provider, row.dedupKey),
       ...row.facts.map(({ effectKey }) => `${row.provider}\t${effectKey}`)
     ],
-    run: (rows) => completeRows(completions, rows)
+    run: (rows) =>
+      failpoint("complete.before").pipe(
+        Effect.andThen(completeRows(completions, rows)),
+        Effect.tap(() => failpoint("complete.after"))
+      )
   })
   const complete = Effect.fnUntraced(function* (claim: Claim, { eventType, facts, note }: Interpretation) {
     const row: CompleteRow = {
@@ -223,11 +230,15 @@ const make = Effect.gen(function* () {
       return yield* new EffectConflict({ effectKeys: facts.map(({ fact }) => fact.effect_key) })
   })
 
-  const submitFail = Grouping.make<FailRow, FailResult>({
+  const submitFail = yield* Grouping.make<FailRow, FailResult>({
     maxRows: MAX_ROWS,
     inFlight: 1,
     exclusive: (row) => [rowName(row.provider, row.dedupKey)],
-    run: (rows) => failRows(completions, rows, policy.maxAttempts)
+    run: (rows) =>
+      failpoint("fail.before").pipe(
+        Effect.andThen(failRows(completions, rows, policy.maxAttempts)),
+        Effect.tap(() => failpoint("fail.after"))
+      )
   })
   const end = Effect.fnUntraced(function* (claim: Claim, failure: Failure, released: boolean) {
     const result = yield* committed(
@@ -248,7 +259,7 @@ const make = Effect.gen(function* () {
     return result === "stale" ? yield* new ClaimLost() : result
   })
 
-  const submitRenew = Grouping.make<Claim, boolean>({
+  const submitRenew = yield* Grouping.make<Claim, boolean>({
     maxRows: 1000,
     inFlight: 1,
     exclusive: (claim) => [rowName(claim.endpoint.name, claim.dedupKey)],
@@ -260,13 +271,18 @@ const make = Effect.gen(function* () {
       )
   })
   const renew = Effect.fnUntraced(function* (claim: Claim) {
+    yield* failpoint("renew.before")
     if (!(yield* Effect.mapError(submitRenew(claim), unavailable))) return yield* new ClaimLost()
   })
 
   const take = Effect.fnUntraced(
     function* (endpoint: Endpoint, lane: Lane, limit: number) {
+      yield* failpoint("take.before")
       const { taken, parked } = yield* takeRows(completions, lane, endpoint.name, limit, policy)
-      if (taken.length + parked > 0) signal.raise()
+      if (taken.length + parked > 0) {
+        yield* failpoint("take.after")
+        signal.raise()
+      }
       const due = yield* Effect.forEach(taken, (row) => {
         const dedupKey = DedupKey.make(row.dedup_key)
         const { because, failures, trace } = row

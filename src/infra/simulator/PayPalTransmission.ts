@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, sign } from "node:crypto"
-import { crc32 } from "node:zlib"
+import { crc32 } from "../providers/Crc32.ts"
 import type { SeededRandom } from "./SeededRandom.ts"
 
 /** What PayPal signs with, and where its certificate is fetched from. */

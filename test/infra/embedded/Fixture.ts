@@ -5,6 +5,7 @@ import path from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
+import type { Way } from "../../../src/infra/embedded/EmbeddedKafka.ts"
 
 /** A data folder that goes with the test. */
 export const dataFolder = Effect.acquireRelease(
@@ -17,11 +18,13 @@ export const dataFolder = Effect.acquireRelease(
 )
 
 /** Another process starts the server in `folder` and is then killed with -9: the server is left running. */
-export const leftBehind = (part: "postgres" | "kafka", folder: string) =>
+export const leftBehind = (part: "postgres" | "kafka", folder: string, way: Way = "jars") =>
   Effect.promise(async () => {
     const hold = fileURLToPath(new URL("./hold.ts", import.meta.url))
     const args = "Deno" in globalThis ? ["run", "-A", hold] : [hold]
-    const owner = spawn(process.execPath, [...args, part, folder], { stdio: ["ignore", "pipe", "inherit"] })
+    const owner = spawn(process.execPath, [...args, part, folder, way], {
+      stdio: ["ignore", "pipe", "inherit"]
+    })
     const lines = createInterface({ input: owner.stdout })
     const where = await new Promise<string>((resolve, reject) => {
       lines.on("line", (line) => /^(postgres:|127\.0\.0\.1:)/.test(line) && resolve(line))

@@ -1,12 +1,15 @@
-// Starts a server in a folder, says where on one line and holds it until killed: `hold.ts postgres|kafka FOLDER`.
+// Starts a server in a folder, says where on one line and holds it until killed: `hold.ts postgres|kafka FOLDER docker|jars`.
 import { Effect, Redacted } from "effect"
 import * as EmbeddedKafka from "../../../src/infra/embedded/EmbeddedKafka.ts"
 import * as EmbeddedPostgres from "../../../src/infra/embedded/EmbeddedPostgres.ts"
 
-const [part, folder = ""] = process.argv.slice(2)
+const [part, folder = "", way] = process.argv.slice(2)
 const started: Effect.Effect<string, unknown, import("effect/Scope").Scope> =
   part === "kafka"
-    ? Effect.map(EmbeddedKafka.start({ folder, ways: ["jars"] }), ({ brokers }) => brokers[0]!)
+    ? Effect.map(
+        EmbeddedKafka.start({ folder, ways: [way === "docker" ? "docker" : "jars"] }),
+        ({ brokers }) => brokers[0]!
+      )
     : Effect.map(EmbeddedPostgres.start({ folder }), ({ url }) => Redacted.value(url))
 
 setInterval(() => {}, 60_000)

@@ -282,21 +282,37 @@ describe.concurrent("trouble", () => {
   it("a record that Kafka refuses stops the relay until someone mends it, and loses nothing", async ({
     world
   }) => {
-    await prepare(world.sql, 2)
-    const relay = world.startRelay()
-    await relay.until(({ state }) => state === "active")
     const admin = world.kafka.admin()
     await admin.connect()
+    const limit = (bytes: number) => ({ name: "max.message.bytes", value: String(bytes) })
+    await admin.createTopics({
+      topics: [
+        { topic: world.names.events, numPartitions: 12, replicationFactor: 1, configEntries: [limit(300)] }
+      ]
+    })
+    await prepare(world.sql, 2)
     await writeOne(world.sql, "P1")
+    const relay = world.startRelay()
+
     const status = await relay.until(({ state }) => state === "stopped")
     expect(status.reason).toEqual({
       code: "relay_stopped",
       explanation: "Kafka refuses publish: MESSAGE_TOO_LARGE"
     })
     expect(world.logs.filter((line) => line.startsWith("ALARM relay_stopped")).length).toBe(1)
-    await allow(1_048_588)
+
     await writeOne(world.sql, "P1")
-    await relay.until(({ state }) => state === "active")
+    await admin.alterConfigs({
+      validateOnly: false,
+      resources: [
+        {
+          type: kafkajs.ConfigResourceTypes.TOPIC,
+          name: world.names.events,
+          configEntries: [limit(1_048_588)]
+        }
+      ]
+    })
+    await relay.until(isCaughtUp(4))
     expect(await countFacts(world.sql, await facts(world, 2))).toEqual(NOTHING_WRONG)
     await admin.disconnect()
   })

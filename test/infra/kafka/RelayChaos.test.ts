@@ -108,24 +108,24 @@ it("a broker killed with SIGKILL under load changes nothing either", {
   let written: Promise<unknown> = Promise.resolve()
   try {
     await prepare(world.sql, 30)
-    const relay = world.startRelay({ pace: { pageRows: 100, transactionMs: 0 } })
+    const relay = world.startRelay({ pace: { pageRows: 200, transactionMs: 0 } })
     await relay.until(({ state }) => state === "active")
-    const writers = startWriters(world.sql, { writers: 6, keys: 30, stop: () => !running, pauseMs: 8 })
+    const writers = startWriters(world.sql, { writers: 4, keys: 30, stop: () => !running, pauseMs: 30 })
     written = writers.done
     for (let kill = 0; kill < 2; kill++) {
       const before = (await relay.status()).transactions
-      await relay.until(({ transactions }) => transactions > before + 20)
+      await relay.until(({ transactions }) => transactions > before + 10)
       process.kill(Number(readFileSync(path.join(folder, "pid"), "utf8")), "SIGKILL")
       await relay.until(({ state }) => state === "waiting")
       await Effect.runPromise(Scope.close(broker.scope, Exit.void))
       broker = await start()
       if (Result.isFailure(broker.started)) throw broker.started.failure
       expect(broker.started.success.brokers).toEqual(brokers)
-      await relay.until(({ state }) => state === "active", 30_000)
+      await relay.until(({ state }) => state === "active", 60_000)
     }
     running = false
     await writers.done
-    await relay.until(({ backlog }) => backlog === 0)
+    await relay.until(({ backlog }) => backlog === 0, 60_000)
     const records = await consume(world.kafka, world.prefix, [world.names.events], writers.written())
     expect(await countFacts(world.sql, records)).toEqual(NOTHING_WRONG)
   } finally {

@@ -174,6 +174,13 @@ describe("PayPal confirms money", () => {
     })
   )
 
+  it.effect("without credentials it does not start", () =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(PayPal.make(paypalOptions({ confirm: "money" })))
+      assert.strictEqual(exit._tag, "Failure")
+    })
+  )
+
   it.effect("what is no money is not asked for", () =>
     Effect.gen(function* () {
       const { interpret, server } = yield* given(() => ({ status: 500 }))

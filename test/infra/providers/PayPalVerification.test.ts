@@ -354,6 +354,34 @@ describe("PayPal certificates", () => {
     )
   }
 
+  it.effect("51 a redirect is not followed, not even to PayPal's own certificate", () =>
+    Effect.gen(function* () {
+      const { provider, server } = yield* given((path) =>
+        path === PATH ? { status: 302, headers: { location: `${PATH}-2` } } : { body: good.pem }
+      )
+      assert.strictEqual(
+        yield* verdictOf(provider, delivery(server)),
+        "VerificationUnavailable certificate_unreachable"
+      )
+      assert.lengthOf(server.asked, 1)
+    })
+  )
+
+  it.effect("a certificate that is no authority issues nothing, though it stands among the anchors", () =>
+    Effect.gen(function* () {
+      const party = makeTestCa()
+      const certificate = party.issue({ name: LIVE_NAME, ...validity })
+      const selfSigned = ca.selfSigned({ name: LIVE_NAME, ...validity })
+      const { provider, server } = yield* given(() => ({ body: selfSigned.pem }), {
+        extraAnchors: [selfSigned.pem + certificate.pem]
+      })
+      assert.strictEqual(
+        yield* verdictOf(provider, delivery(server, { certificate: selfSigned })),
+        "VerificationUnavailable certificate_issuer_unknown"
+      )
+    })
+  )
+
   it.effect("55 a server that never answers is given up after five seconds", () =>
     Effect.gen(function* () {
       const { provider, server } = yield* given(() => null)

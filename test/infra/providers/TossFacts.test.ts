@@ -155,6 +155,12 @@ const rows: ReadonlyArray<Row> = [
     `deposit:pk1:awaiting 1000, ${withdrawn("T2")}`
   ],
   [
+    "a deposit taken back of which the answer keeps the time",
+    deposit({ status: "WAITING_FOR_DEPOSIT", transactionKey: "T2" }),
+    payment({ ...account, ...approved, status: "WAITING_FOR_DEPOSIT", lastTransactionKey: "T2" }),
+    `deposit:pk1:awaiting 1000, ${withdrawn("T2")}`
+  ],
+  [
     "a deposit given back",
     deposit({ status: "CANCELED", transactionKey: "T2" }),
     payment({ ...account, ...approved, status: "CANCELED", cancels: [cancel("T2")] }),
