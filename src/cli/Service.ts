@@ -9,7 +9,6 @@ import type { Settings } from "../infra/config/Settings.ts"
 import * as Custody from "../infra/crypto/Custody.ts"
 import * as Relay from "../infra/kafka/Relay.ts"
 import * as Database from "../infra/postgres/Database.ts"
-import type { DatabaseError } from "../infra/postgres/DatabaseError.ts"
 import * as LogSignal from "../infra/postgres/LogSignal.ts"
 import * as Migrations from "../infra/postgres/Migrations.ts"
 import * as PostgresGateStore from "../infra/postgres/PostgresGateStore.ts"
@@ -35,7 +34,7 @@ export const database = (settings: Pick<Settings, "databaseUrl">) =>
   })
 
 /** A database error before the service stands, as one line. */
-export const unreachable = ({ code }: DatabaseError) =>
+export const unreachable = ({ code }: { readonly code: string }) =>
   new StartRefused({
     message:
       code === "28P01" || code === "28000"
@@ -44,7 +43,9 @@ export const unreachable = ({ code }: DatabaseError) =>
           ? "the database named in DATABASE_URL does not exist: create it"
           : code === "42501"
             ? "the database user lacks a right: see docs/operations.md for the grants"
-            : `the database of DATABASE_URL cannot be used (${code}): check that it runs and can be reached`
+            : code === "42P01"
+              ? "the database has no tables of Oncegate: run `oncegate migrate`"
+              : `the database of DATABASE_URL cannot be used (${code}): check that it runs and can be reached`
   })
 
 /** A database that may forget what it confirmed is no authority; neither is one of another schema. */

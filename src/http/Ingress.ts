@@ -201,6 +201,7 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
       ).addObserver((exit) => {
         inFlight -= 1
         send(response, Exit.isSuccess(exit) ? exit.value : Problems.unavailable)
+        fork(failpoint("answer.after"))
       })
     })
     return true

@@ -1,43 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process"
-import path from "node:path"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { environmentOf, migratedSchema, startProviders, until } from "../support/Gate.ts"
+import { ended, serve } from "../support/ServeProcess.ts"
 import { freshPrefix, kafkaBrokers } from "../support/Services.ts"
 import { simulate } from "./play.ts"
 import { follow, foretold, sorted } from "./topics.ts"
-
-const root = path.join(import.meta.dirname, "..", "..")
-const isDeno = "Deno" in globalThis
-
-/** `serve` as a process of its own, on the runtime that runs the tests. */
-const serve = (environment: Readonly<Record<string, string>>) =>
-  new Promise<{ readonly child: ChildProcess; readonly url: string }>((resolve, reject) => {
-    const main = path.join(root, "src", "main.ts")
-    const child = spawn(process.execPath, isDeno ? ["run", "-A", main, "serve"] : [main, "serve"], {
-      cwd: root,
-      env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...environment },
-      stdio: ["ignore", "pipe", "pipe"]
-    })
-    let output = ""
-    const look = (chunk: Buffer) => {
-      output += chunk.toString()
-      const line = output.split("\n").find((one) => one.includes('"SERVICE_STARTED"') && one.endsWith("}"))
-      if (line === undefined) return
-      output = ""
-      resolve({ child, url: (JSON.parse(line) as { ingress: string }).ingress })
-    }
-    child.stdout.on("data", look)
-    child.stderr.on("data", look)
-    child.on("exit", (code) => reject(new Error(`serve ended with ${code}: ${output.slice(-2_000)}`)))
-  })
-
-const ended = (child: ChildProcess) =>
-  new Promise<number | null>((resolve) =>
-    child.exitCode !== null || child.signalCode !== null
-      ? resolve(child.exitCode)
-      : child.once("exit", resolve)
-  )
 
 it.live(
   "kill -9 of the service in the middle of a run: nothing lost that was answered 200, nothing doubled",
@@ -107,7 +74,7 @@ it.live(
 
       const stopped = ended(service.child)
       // Not child.kill: Deno then reports the signal for the exit, whatever the process made of it.
-    process.kill(service.child.pid!, "SIGTERM")
+      process.kill(service.child.pid!, "SIGTERM")
       assert.strictEqual(yield* Effect.promise(() => stopped), 0)
     }).pipe(Effect.scoped),
   150_000

@@ -15,7 +15,12 @@ export const simulate = Effect.fnUntraced(function* (
   { client }: ProvidersUnderTest,
   sql: postgres.Sql,
   url: () => string,
-  options: { readonly events: number; readonly copies: number; readonly onReceived?: () => void }
+  options: {
+    readonly events: number
+    readonly copies: number
+    readonly onReceived?: () => void
+    readonly retryMs?: number
+  }
 ) {
   const seed = World.newSeed()
   const [row] = yield* Effect.promise(
@@ -37,7 +42,7 @@ export const simulate = Effect.fnUntraced(function* (
     courier,
     deposit: client.deposit,
     concurrency: 32,
-    retryMs: 10_000,
+    retryMs: options.retryMs ?? 10_000,
     random: SeededRandom.make(`${seed}/order`),
     onReceived: options.onReceived ?? (() => {})
   })

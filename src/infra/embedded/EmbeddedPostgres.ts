@@ -89,15 +89,16 @@ const stopLeftover = Effect.fnUntraced(function* (data: string) {
   const file = path.join(data, "postmaster.pid")
   if (!existsSync(file)) return
   const leftover = find(Number(readFileSync(file, "utf8").split("\n")[0]))
-  if (leftover === undefined) return // Postgres itself recognises the file of a dead server
-  if (commandLine(leftover.pid).includes(data)) {
+  if (leftover !== undefined && commandLine(leftover.pid).includes(data)) {
     yield* Effect.logInfo(
       `stopping the PostgreSQL left running by an earlier start (process ${leftover.pid})`
     )
-    return yield* stop(leftover, STOP)
+    yield* stop(leftover, STOP)
   }
-  // The number went to a stranger (a restarted container, say). Postgres would take the stranger for a server.
-  yield* Effect.ignore(Effect.try(() => rmSync(file)))
+  // A server that was killed leaves the file. Its number may still be a zombie's, or by now a stranger's (a restarted
+  // container), and Postgres would take either for a server. Back ends still going down hold the shared memory, which
+  // Postgres finds without the file.
+  yield* Effect.ignore(Effect.try(() => rmSync(file, { force: true })))
 })
 
 /** Made at the first start and kept, so that the URL of one start still works after the next. */

@@ -57,6 +57,8 @@ export const unprivileged = (program: string, data: string): RunAs | undefined =
     `--reuid=${user.uid}`,
     `--regid=${user.gid}`,
     "--clear-groups",
+    // Without it the right does not count in access(2), by which initdb looks for its sister program.
+    "--securebits=+no_setuid_fixup",
     "--inh-caps=+dac_override",
     "--ambient-caps=+dac_override"
   ]

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import kafkajs, { type Admin, type ITopicMetadata } from "kafkajs"
 import { attempt } from "./KafkaFailed.ts"
 
@@ -105,7 +105,8 @@ export const ensure = Effect.fnUntraced(function* (admin: Admin, names: TopicNam
   if (missing.length > 0) {
     yield* attempt("topics.create", LIMIT_MS, () =>
       admin.createTopics({
-        waitForLeaders: true,
+        // Its wait gives up at the first broker that has not heard of the topic yet: we wait below.
+        waitForLeaders: false,
         topics: missing.map(({ topic, partitions, replication, config }) => ({
           topic,
           numPartitions: partitions,
@@ -117,6 +118,11 @@ export const ensure = Effect.fnUntraced(function* (admin: Admin, names: TopicNam
   }
   const { topics: metadata } = yield* attempt("topics.metadata", LIMIT_MS, () =>
     admin.fetchTopicMetadata({ topics: topics.map(({ topic }) => topic) })
+  ).pipe(
+    Effect.retry({
+      while: ({ code }) => code === "UNKNOWN_TOPIC_OR_PARTITION" || code === "LEADER_NOT_AVAILABLE",
+      schedule: Schedule.spaced(50).pipe(Schedule.upTo({ duration: LIMIT_MS }))
+    })
   )
   const findings = yield* inspect(admin, topics, metadata).pipe(
     // Reading settings needs a right that publishing does not: its lack is a finding, no reason to stand still.

@@ -26,6 +26,8 @@ export interface SettleOptions {
   readonly patienceMs: number
 }
 
+const KAFKA_SEEMS_BEHIND: ReadonlySet<CheckpointRefused["reason"]> = new Set(["kafka_behind", "offset_gone"])
+
 /** Finds out where to go on, or refuses. Needs the lock; on return every earlier relay is fenced off in Kafka too. */
 export const settle = Effect.fnUntraced(function* (leader: Leadership, options: SettleOptions) {
   const { kafka, admin, names, clusterId } = options
@@ -40,8 +42,13 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
       })
     )
 
-  // A first look that fences nobody: a copy of the database must not disturb the relay of the original.
-  yield* judged(peek(admin, names))
+  // A first look that fences nobody: a copy of the database must not disturb the relay of the original. That Kafka is
+  // behind is not believed yet, for this look has no barrier: a broker just restarted can answer an old offset.
+  yield* Effect.catchIf(
+    judged(peek(admin, names)),
+    (error) => error._tag === "CheckpointRefused" && KAFKA_SEEMS_BEHIND.has(error.reason),
+    () => Effect.void
+  )
   const producer = yield* fence(kafka, admin, names)
   const verdict = yield* judged(producer.checkpoint)
 

@@ -56,7 +56,8 @@ const SMALL = 10_000
 /** Positions that one statement looks at in a large difference: bounds its time, whatever the log holds. */
 const WINDOW = 50_000
 
-const WANTED = `l.type IN ('BillingEventRecorded', 'Completed', 'DuplicateSeen', 'Failed', 'Parked', 'Quarantined',
+/** Rows that some topic wants. */
+export const WANTED = `l.type IN ('BillingEventRecorded', 'Completed', 'DuplicateSeen', 'Failed', 'Parked', 'Quarantined',
   'Redriven', 'Dismissed', 'Reinterpreted')`
 // Nothing here is named like a column that it sorts by: a text output column would sort 1000 before 999.
 const COLUMNS = `l.position AS row_position, l.provider, l.dedup_key, l.type, l.type_version, l.data, l.event_id, l.trace, l.at`

@@ -5,6 +5,7 @@ import { type Endpoint, EndpointName } from "../../domain/Endpoint.ts"
 import { type Provider, Providers } from "../../domain/Provider.ts"
 import type { Settings } from "../config/Settings.ts"
 import { register } from "../postgres/Endpoints.ts"
+import { guarded } from "./Guarded.ts"
 import * as PayPal from "./PayPal.ts"
 import * as Toss from "./Toss.ts"
 
@@ -42,7 +43,7 @@ const paypal = Effect.fnUntraced(function* (
               new ProviderFileUnreadable({ message: "PAYPAL_CA_FILE names a file that cannot be read" })
           })
         ]
-  return yield* PayPal.make({
+  const provider = yield* PayPal.make({
     endpoint,
     webhookId: Redacted.make(webhookId),
     extraAnchors,
@@ -54,6 +55,7 @@ const paypal = Effect.fnUntraced(function* (
     ...(clientId === null ? {} : { clientId }),
     ...(clientSecret === null ? {} : { clientSecret })
   })
+  return confirm === "money" ? yield* guarded(provider) : provider
 })
 
 const toss = Effect.fnUntraced(function* (settings: NonNullable<Settings["toss"]>, keyRetentionMs: number) {
@@ -80,7 +82,9 @@ export const layer = (settings: Pick<Settings, "paypal" | "toss" | "keyRetention
     Effect.gen(function* () {
       const providers: ReadonlyArray<Provider> = [
         ...(settings.paypal === null ? [] : [yield* paypal(settings.paypal, settings.keyRetentionMs)]),
-        ...(settings.toss === null ? [] : [yield* toss(settings.toss, settings.keyRetentionMs)])
+        ...(settings.toss === null
+          ? []
+          : [yield* guarded(yield* toss(settings.toss, settings.keyRetentionMs))])
       ]
       return new Map(
         providers.flatMap((provider) =>

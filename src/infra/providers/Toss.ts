@@ -76,11 +76,9 @@ export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
   /** The transmission id and the body are anybody's to send: facts come from Toss's answer and from nothing else. */
   const confirmed = Effect.fnUntraced(function* (event: TossEvent) {
     const name = paymentNameOf(event)
-    if (name === undefined) {
-      // An overseas cancellation names no payment by design; any other event of a payment does.
-      if (event.type === "CANCEL_STATUS_CHANGED") return { drafts: [], note: "unconfirmable" as const }
-      return yield* ProcessFailed.of("permanent", "uninterpretable")
-    }
+    // An overseas cancellation names no payment by design. Anything else that names none is anybody's invention: it must
+    // make no fact, and no work for a person either, or whoever knows the address could fill the list of the parked.
+    if (name === undefined) return { drafts: [], note: "unconfirmable" as const }
     const payment = yield* lookup(name)
     const announced = announcementOf(event)
     if (isBefore(payment, announced, yield* Clock.currentTimeMillis)) {

@@ -246,6 +246,8 @@ describe.concurrent("the checkpoint", () => {
     await writeOne(world.sql, "P1")
     await rightful.until(isCaughtUp(2))
     const before = (await rightful.status()).transactions
+    const troubles = () => world.logs.filter((line) => line.includes("relay_kafka_unavailable")).length
+    const troublesBefore = troubles()
     // Another schema is another lock: only the checkpoint tells that this one is not in the right.
     const copy = await openWorld()
     try {
@@ -254,7 +256,7 @@ describe.concurrent("the checkpoint", () => {
       for (let i = 0; i < 5; i++) await writeOne(world.sql, "P2")
       await rightful.until(isCaughtUp(12))
       expect((await rightful.status()).transactions).toBeGreaterThan(before)
-      expect(world.logs.filter((line) => line.includes("relay_kafka_unavailable"))).toEqual([])
+      expect(troubles()).toBe(troublesBefore)
     } finally {
       await copy.close()
     }

@@ -1,0 +1,67 @@
+import { readFileSync } from "node:fs"
+import { Effect, Layer, Redacted } from "effect"
+import type { Events } from "../domain/Events.ts"
+import type { StoreUnavailable } from "../domain/GateStore.ts"
+import * as LogSignal from "../infra/postgres/LogSignal.ts"
+import * as PostgresEvents from "../infra/postgres/PostgresEvents.ts"
+import { CommandFailed } from "./CommandFailed.ts"
+import { devFile } from "./DevService.ts"
+import { database, unreachable } from "./Service.ts"
+
+const isUrl = (text: string) => URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol)
+
+/** `DATABASE_URL`, or what stands in the file that `DATABASE_URL_FILE` names. */
+const given = Effect.try({
+  try: () => {
+    const { DATABASE_URL: url, DATABASE_URL_FILE: file } = process.env
+    return url || (file ? readFileSync(file, "utf8").trim() : undefined)
+  },
+  catch: () => new CommandFailed({ message: "DATABASE_URL_FILE names a file that cannot be read" })
+})
+
+/** The database to look into: the environment's, else that of a running `npm start`. */
+export const databaseUrlOf = Effect.fnUntraced(function* (dataDir: string) {
+  const url = yield* given
+  if (url !== undefined)
+    return isUrl(url)
+      ? { url: Redacted.make(url), from: "environment" as const }
+      : yield* new CommandFailed({
+          message: "DATABASE_URL must be postgres://user:password@host:port/database"
+        })
+  const dev = yield* devFile(dataDir)
+  if (dev?.database_url === undefined)
+    return yield* new CommandFailed({
+      message: `no database to look into: set DATABASE_URL, or run \`npm start\` (nothing in ${dataDir})`
+    })
+  return { url: Redacted.make(dev.database_url), from: "dev" as const }
+})
+export type DatabaseFound = Effect.Success<ReturnType<typeof databaseUrlOf>>
+
+/** The store's trouble as one line. */
+export const explain = (found: DatabaseFound) => (error: StoreUnavailable) =>
+  new CommandFailed({
+    message:
+      error.code === "ECONNREFUSED" && found.from === "dev"
+        ? "the database of `npm start` does not answer: is it running? (set DATABASE_URL for another one)"
+        : unreachable(error).message
+  })
+
+/** Runs a command's work on the events of the database that was found. */
+export const withEvents = <A, E, R>(
+  dataDir: string,
+  work: Effect.Effect<A, E, R>
+): Effect.Effect<A, Exclude<E, StoreUnavailable> | CommandFailed, Exclude<R, Events>> =>
+  Effect.flatMap(databaseUrlOf(dataDir), (found) =>
+    work.pipe(
+      Effect.provide(
+        PostgresEvents.layer.pipe(
+          Layer.provide([database({ databaseUrl: found.url }), Layer.fresh(LogSignal.layer)])
+        )
+      ),
+      Effect.catchIf(
+        (error): error is Extract<E, StoreUnavailable> =>
+          (error as { readonly _tag?: unknown })._tag === "StoreUnavailable",
+        (error) => Effect.fail(explain(found)(error))
+      )
+    )
+  ) as never

@@ -1,0 +1,44 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import path from "node:path"
+
+const root = path.join(import.meta.dirname, "..", "..")
+const isDeno = "Deno" in globalThis
+
+export interface Serving {
+  readonly child: ChildProcess
+  readonly url: string
+  /** What it printed so far, both streams. */
+  readonly output: () => string
+}
+
+/** `serve` as a process of its own, on the runtime that runs the tests, ready for webhooks. */
+export const serve = (environment: Readonly<Record<string, string>>, entry = path.join("src", "main.ts")) =>
+  new Promise<Serving>((resolve, reject) => {
+    const main = path.join(root, entry)
+    const child = spawn(process.execPath, isDeno ? ["run", "-A", main, "serve"] : [main, "serve"], {
+      cwd: root,
+      env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...environment },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let output = ""
+    let isReady = false
+    const look = (chunk: Buffer) => {
+      output += chunk.toString()
+      if (isReady) return
+      const line = output.split("\n").find((one) => one.includes('"SERVICE_STARTED"') && one.endsWith("}"))
+      if (line === undefined) return
+      isReady = true
+      resolve({ child, url: (JSON.parse(line) as { ingress: string }).ingress, output: () => output })
+    }
+    child.stdout.on("data", look)
+    child.stderr.on("data", look)
+    child.on("exit", (code) => reject(new Error(`serve ended with ${code}: ${output.slice(-2_000)}`)))
+  })
+
+/** The exit code, or null where a signal ended it. */
+export const ended = (child: ChildProcess) =>
+  new Promise<number | null>((resolve) =>
+    child.exitCode !== null || child.signalCode !== null
+      ? resolve(child.exitCode)
+      : child.once("exit", resolve)
+  )
