@@ -13,6 +13,8 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const modules = path.join(root, "node_modules")
 const vitest = path.join(modules, "vitest", "vitest.mjs")
 const given = process.argv.slice(2)
+/** A worker that does not end must not keep the whole run, and CI, waiting for ever. */
+const LIMIT_MINUTES = 20
 
 const runtimes = [
   { name: "node", command: path.join(modules, ".bin", "node"), args: [vitest], filter: [] },
@@ -60,7 +62,12 @@ const run = ({ name, command, args, filter }, services, reports) =>
       console.error(`${name} did not start: ${error.message}`)
       resolve({ passed: 0, failed: 1, skipped: 0 })
     })
+    const tooLong = setTimeout(() => {
+      console.error(`the tests on ${name} did not end within ${LIMIT_MINUTES} minutes`)
+      running.kill("SIGKILL")
+    }, LIMIT_MINUTES * 60_000)
     running.on("exit", (code) => {
+      clearTimeout(tooLong)
       let counted
       try {
         counted = count(JSON.parse(fs.readFileSync(report, "utf8")))

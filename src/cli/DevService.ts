@@ -19,6 +19,7 @@ const DevFile = Schema.fromJsonString(
     ingress: Schema.String,
     pseudonym_key: Schema.optionalKey(Schema.String),
     database_url: Schema.optionalKey(Schema.String),
+    kafka_brokers: Schema.optionalKey(Schema.Array(Schema.String)),
     environment: Schema.optionalKey(Schema.Record(Schema.String, Schema.String))
   })
 )

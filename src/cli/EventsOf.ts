@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { Effect, Layer, Redacted } from "effect"
 import type { Events } from "../domain/Events.ts"
-import type { StoreUnavailable } from "../domain/GateStore.ts"
+import { StoreUnavailable } from "../domain/GateStore.ts"
 import * as LogSignal from "../infra/postgres/LogSignal.ts"
 import * as PostgresEvents from "../infra/postgres/PostgresEvents.ts"
 import { CommandFailed } from "./CommandFailed.ts"
@@ -49,19 +49,17 @@ export const explain = (found: DatabaseFound) => (error: StoreUnavailable) =>
 /** Runs a command's work on the events of the database that was found. */
 export const withEvents = <A, E, R>(
   dataDir: string,
-  work: Effect.Effect<A, E, R>
-): Effect.Effect<A, Exclude<E, StoreUnavailable> | CommandFailed, Exclude<R, Events>> =>
+  work: Effect.Effect<A, E | StoreUnavailable, R | Events>
+) =>
   Effect.flatMap(databaseUrlOf(dataDir), (found) =>
     work.pipe(
+      Effect.mapError((error: E | StoreUnavailable) =>
+        error instanceof StoreUnavailable ? explain(found)(error) : error
+      ),
       Effect.provide(
         PostgresEvents.layer.pipe(
           Layer.provide([database({ databaseUrl: found.url }), Layer.fresh(LogSignal.layer)])
         )
-      ),
-      Effect.catchIf(
-        (error): error is Extract<E, StoreUnavailable> =>
-          (error as { readonly _tag?: unknown })._tag === "StoreUnavailable",
-        (error) => Effect.fail(explain(found)(error))
       )
     )
-  ) as never
+  )

@@ -1,4 +1,4 @@
-import { Console, Effect, Layer, Option } from "effect"
+import { Console, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { DoneEvents } from "../domain/DoneEvents.ts"
 import { Providers } from "../domain/Provider.ts"

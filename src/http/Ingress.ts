@@ -28,7 +28,7 @@ export class Ingress extends Context.Service<
   {
     /** Answers the request if its path is a webhook's; false where it is not. */
     readonly handle: (request: IncomingMessage, response: ServerResponse) => boolean
-    /** From now on every new request is refused; those at work go on. */
+    /** From now on not ready, and every answer asks for its connection to be closed. */
     readonly drain: () => void
     readonly isDraining: () => boolean
     readonly inFlight: () => number
@@ -175,7 +175,6 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
     if (provider === undefined) return refuse(request, response, Problems.unknownEndpoint)
     if (request.method !== "POST") return refuse(request, response, Problems.methodNotAllowed)
     if (!isJson(request)) return refuse(request, response, Problems.unsupportedType)
-    if (draining) return refuse(request, response, Problems.draining)
     if (inFlight >= options.maxInFlight) return refuse(request, response, Problems.overloaded)
     inFlight += 1
     readBody(request, options.maxBodyBytes, (body) => {

@@ -40,4 +40,3 @@ export const processingFailed = problem(
 )
 export const unavailable = problem(503, "WEBHOOK_UNAVAILABLE", "Try again later.", "60")
 export const overloaded = problem(503, "WEBHOOK_OVERLOADED", "Too much in flight: try again later.", "5")
-export const draining = problem(503, "WEBHOOK_DRAINING", "Shutting down: try again later.", "5")

@@ -1,5 +1,5 @@
 import { createServer, type RequestListener } from "node:http"
-import type { AddressInfo } from "node:net"
+import { type AddressInfo, Server as NetServer } from "node:net"
 import { Effect, Schema } from "effect"
 
 /** The address cannot be listened on; the message says what to do. */
@@ -21,9 +21,12 @@ const explain = ({ host, port, variable }: ServerOptions, code: string | undefin
       ? `port ${port} on ${host} may not be used by this user: set ${variable} to 1024 or higher`
       : `cannot listen on ${host}:${port} (${code ?? "unknown"}): check the host and ${variable}`
 
+/** How long kept connections are still listened to after no new one is taken: a request may be on its way. */
+const GRACE_MS = 1_000
+
 /**
- * An HTTP listener that lives as long as the scope. At its end it takes no new connection, lets answers in progress
- * finish within `drainMs`, and closes what idles.
+ * An HTTP listener that lives as long as the scope. At its end it takes no new connection; what still comes on those
+ * that are open is answered, for a moment; answers in progress are finished within `drainMs`.
  */
 export const listen = Effect.fnUntraced(function* (
   options: ServerOptions,
@@ -50,12 +53,17 @@ export const listen = Effect.fnUntraced(function* (
     }),
     (server) =>
       Effect.callback<void>((resume) => {
-        const timer = setTimeout(() => server.closeAllConnections(), drainMs)
-        server.close(() => {
-          clearTimeout(timer)
+        const grace = setTimeout(() => server.closeIdleConnections(), GRACE_MS)
+        const limit = setTimeout(() => server.closeAllConnections(), drainMs)
+        const closed = () => {
+          clearTimeout(grace)
+          clearTimeout(limit)
           resume(Effect.void)
-        })
-        server.closeIdleConnections()
+        }
+        // The close of http also ends idle connections at once, under the feet of a client that is about to send; that of
+        // net only stops listening. Deno's server is none of net.
+        if (server instanceof NetServer) NetServer.prototype.close.call(server, closed)
+        else (server as ReturnType<typeof createServer>).close(closed)
       })
   )
   const { address, port } = server.address() as AddressInfo

@@ -5,7 +5,7 @@ import { type FailpointName, Failpoints, names } from "../../src/domain/Failpoin
 
 /**
  * The command line with one failpoint armed: `FAILPOINT=name:action:hit`, where action is `kill`, `stop`, `throw` or
- * `delay-MS`, and hit says at which passage (once).
+ * `delay-MS`, and hit says at which passage (once). `CLOCK_OFFSET_MS` sets this process's clock wrong.
  */
 const armed = (text: string) => {
   const [name, action, hit] = text.split(":") as [FailpointName, string, string]
@@ -22,6 +22,21 @@ const armed = (text: string) => {
       ? Effect.die(new Error("failpoint"))
       : Effect.sleep(Number(action.slice("delay-".length)))
   }
+}
+
+const offset = Number(process.env.CLOCK_OFFSET_MS ?? 0)
+if (offset !== 0) {
+  const RealDate = Date
+  const now = () => RealDate.now() + offset
+  class WrongDate extends RealDate {
+    constructor(...given: ReadonlyArray<unknown>) {
+      super(...((given.length === 0 ? [now()] : given) as [number]))
+    }
+    static override now() {
+      return now()
+    }
+  }
+  globalThis.Date = WrongDate as DateConstructor
 }
 
 const failpoint = process.env.FAILPOINT

@@ -95,8 +95,8 @@ SELECT provider, dedup_key, rebuilt, present, fields FROM (
     FROM webhook_dedup_events_rebuilt r
     FULL JOIN (SELECT * FROM webhook_dedup_events
                 WHERE $1::text IS NULL OR provider = $1) e USING (provider, dedup_key)) AS pair
- WHERE CASE WHEN NOT rebuilt THEN row_version > 0 AND first_seen_at > $2::timestamptz
-            WHEN NOT present THEN NOT (rebuilt_status = 'done' AND rebuilt_at <= $3::timestamptz)
+ WHERE CASE WHEN NOT rebuilt THEN row_version > 0 AND first_seen_at > $2::text::timestamptz
+            WHEN NOT present THEN NOT (rebuilt_status = 'done' AND rebuilt_at <= $3::text::timestamptz)
             ELSE row_version > 0 AND cardinality(fields) > 0 END`
 
 interface Compared {

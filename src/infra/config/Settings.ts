@@ -223,6 +223,22 @@ const toss = (read: Reader, testAllowed: boolean): Settings["toss"] => {
   return secretKey === null ? null : { secretKey, securityKeys, apiOrigin }
 }
 
+const part = <A>(environment: Environment, take: (read: Reader) => A): A => {
+  const read = new Reader(environment)
+  const value = take(read)
+  if (read.problems.length > 0) throw new ConfigurationRefused({ problems: read.problems })
+  return value
+}
+
+/** How Kafka is reached, for commands that need no more than that; null where no broker is named. */
+export const readKafka = (environment: Environment) => part(environment, (read) => kafka(read, false))
+
+/** The master keys alone; undefined where none are given. */
+export const readMasterKeys = (environment: Environment) =>
+  part(environment, (read) =>
+    read.parsed("MASTER_KEYS", "id:base64 of 32 random bytes, or several with commas", undefined, masterKeys)
+  )
+
 /** Reads and checks the environment. `relay`: whether this process publishes, and so needs brokers. */
 export const read = (
   environment: Environment,

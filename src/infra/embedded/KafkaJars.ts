@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -55,7 +55,12 @@ const jars = Effect.gen(function* () {
       const line = output.split("\n").find((text) => text.includes("ERROR")) ?? output.split("\n")[0]
       return yield* Effect.fail(`Maven could not download Kafka: ${line}`)
     }
-    yield* Effect.ignore(Effect.try(() => renameSync(partial, folder)))
+    yield* Effect.ignore(
+      Effect.try(() => {
+        chmodSync(partial, 0o755) // mkdtemp closes it to others, who may share the cache
+        renameSync(partial, folder)
+      })
+    )
     return folder
   })
   return yield* Effect.ensuring(

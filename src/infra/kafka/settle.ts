@@ -47,7 +47,10 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
   yield* Effect.catchIf(
     judged(peek(admin, names)),
     (error) => error._tag === "CheckpointRefused" && KAFKA_SEEMS_BEHIND.has(error.reason),
-    () => Effect.void
+    (error) =>
+      Effect.logInfo("Kafka's checkpoint seems to be behind: it is read again behind a barrier").pipe(
+        Effect.annotateLogs({ event: "RELAY_CHECKPOINT_DOUBTED", reason: error.message })
+      )
   )
   const producer = yield* fence(kafka, admin, names)
   const verdict = yield* judged(producer.checkpoint)

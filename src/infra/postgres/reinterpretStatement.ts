@@ -104,7 +104,9 @@ WITH f AS (
   SELECT $1, $2, version, type, data FROM (
     SELECT ord, c.version, 'BillingEventRecorded' AS type, jsonb_build_object('fact', fresh.data) AS data
       FROM fresh, c
-     WHERE CASE WHEN EXISTS (SELECT FROM b WHERE b.effect_key = fresh.effect_key) THEN true ELSE oncegate_repeat('effect') END
+     -- c stands in the condition too, or the planner would ask it of fresh alone, where nothing is booked at all
+     WHERE CASE WHEN EXISTS (SELECT FROM b WHERE b.effect_key = fresh.effect_key AND c.version > 0) THEN true
+                ELSE oncegate_repeat('effect') END
     UNION ALL
     SELECT 9223372036854775807, c.version, 'Reinterpreted',
            jsonb_build_object('fence', fence, 'attempts', attempts, 'failures', failures, 'by', $5::text, 'reason', $6::text,
