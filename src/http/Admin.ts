@@ -36,8 +36,10 @@ const guard = (isToken: (given: string) => boolean) =>
   Layer.succeed(
     Token,
     Token.of({
-      bearer: (app, { credential }) =>
-        Effect.suspend(() => (isToken(Redacted.value(credential)) ? app : Effect.fail(new Unauthorized({}))))
+      bearer: Effect.fnUntraced(function* (app, { credential }) {
+        if (!isToken(Redacted.value(credential))) return yield* new Unauthorized({})
+        return yield* app
+      })
     })
   )
 

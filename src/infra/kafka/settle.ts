@@ -43,7 +43,8 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
     )
 
   // A first look that fences nobody: a copy of the database must not disturb the relay of the original. That Kafka is
-  // behind is not believed yet, for this look has no barrier: a broker just restarted can answer an old offset.
+  // behind is not believed yet: a commit is acknowledged before its markers are written, and a broker killed in between
+  // answers the old offset until it has written them. Fencing waits for that.
   yield* Effect.catchIf(
     judged(peek(admin, names)),
     (error) => error._tag === "CheckpointRefused" && KAFKA_SEEMS_BEHIND.has(error.reason),

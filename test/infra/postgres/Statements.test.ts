@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs"
+import { assert, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { migratedSchema } from "../../support/Gate.ts"
+import { claimed, delivery, fact, openStore, proving } from "../../support/Store.ts"
+
+it("AC2: the claim is INSERT .. ON CONFLICT DO NOTHING RETURNING, and looks at no event before it", () => {
+  const text = readFileSync(new URL("../../../src/infra/postgres/claimStatement.ts", import.meta.url), "utf8")
+  const statement = /const CLAIM = `([^`]+)`/.exec(text)![1]!.replace(/\s+/g, " ")
+  const insert = statement.indexOf("INSERT INTO webhook_dedup_events")
+  assert.match(statement.slice(insert), /ON CONFLICT \(provider, dedup_key\) DO NOTHING RETURNING id/)
+  assert.notInclude(statement.slice(0, insert), "webhook_dedup_events")
+})
+
+it.live("defect 11: a duplicate moves last_seen_at, at most once a minute", () =>
+  Effect.gen(function* () {
+    const { sql, url } = yield* migratedSchema
+    const store = yield* openStore(url)
+    yield* store.complete(yield* claimed(store, delivery("ev_seen")), proving())
+    const seen = () =>
+      Effect.map(
+        Effect.promise(
+          () => sql<Array<{ ago: number }>>`
+            SELECT extract(epoch FROM now() - last_seen_at)::float8 AS ago FROM webhook_dedup_events WHERE dedup_key = 'ev_seen'`
+        ),
+        ([row]) => row!.ago
+      )
+    yield* Effect.promise(() =>
+      sql.begin(async (transaction) => {
+        await transaction`ALTER TABLE webhook_dedup_events DISABLE TRIGGER USER`
+        await transaction`UPDATE webhook_dedup_events SET last_seen_at = now() - interval '1 hour'`
+        await transaction`ALTER TABLE webhook_dedup_events ENABLE TRIGGER USER`
+      })
+    )
+    yield* store.claim(delivery("ev_seen"))
+    const first = yield* seen()
+    assert.isBelow(first, 60)
+    yield* store.claim(delivery("ev_seen"))
+    assert.isAtLeast(yield* seen(), first)
+  }).pipe(Effect.scoped)
+)
+
+it.live("defect 16: no part of a body stands in any table in clear", () =>
+  Effect.gen(function* () {
+    const { sql, url } = yield* migratedSchema
+    const store = yield* openStore(url)
+    const body = JSON.stringify({
+      payer: { name: "SENTINEL_4111111111111111", email: "someone@example.test" }
+    })
+    yield* store.complete(
+      yield* claimed(store, delivery("ev_private", body)),
+      proving(fact("capture:private:completed"))
+    )
+    const tables = yield* Effect.promise(
+      () =>
+        sql<
+          Array<{ name: string }>
+        >`SELECT tablename AS name FROM pg_tables WHERE schemaname = current_schema()`
+    )
+    for (const { name } of tables) {
+      const [found] = yield* Effect.promise(() =>
+        sql.unsafe<Array<{ rows: string }>>(
+          `SELECT coalesce(string_agg(t::text, ''), '') AS rows FROM ${name} t`
+        )
+      )
+      for (const clear of ["SENTINEL", "4111", "someone@", Buffer.from("SENTINEL").toString("hex")])
+        assert.notInclude(found!.rows, clear, name)
+    }
+  }).pipe(Effect.scoped)
+)
