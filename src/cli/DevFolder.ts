@@ -15,6 +15,8 @@ export interface DevFile {
   readonly kafka_brokers: ReadonlyArray<string>
   readonly admin: string | null
   readonly admin_token: string
+  /** Settings that `npm start` made up: simulator and keys. Never one that was given to it. */
+  readonly environment: Readonly<Record<string, string>>
   /** Hex: under it `simulate` foretells the references of vault tokens. */
   readonly pseudonym_key: string
   readonly pid: number

@@ -1,7 +1,12 @@
 import { Effect, Layer, Schema } from "effect"
+import { AlarmLines } from "../domain/Alarm.ts"
+import { LocalRelay } from "../domain/GateStatus.ts"
 import { Policy } from "../domain/Policy.ts"
 import * as Rescuer from "../domain/Rescuer.ts"
+import * as Retention from "../domain/Retention.ts"
+import * as UnconfirmedShare from "../domain/UnconfirmedShare.ts"
 import * as Workers from "../domain/Workers.ts"
+import * as Admin from "../http/Admin.ts"
 import * as Health from "../http/Health.ts"
 import * as Ingress from "../http/Ingress.ts"
 import { listen } from "../http/Server.ts"
@@ -11,7 +16,9 @@ import * as Relay from "../infra/kafka/Relay.ts"
 import * as Database from "../infra/postgres/Database.ts"
 import * as LogSignal from "../infra/postgres/LogSignal.ts"
 import * as Migrations from "../infra/postgres/Migrations.ts"
+import * as PostgresEvents from "../infra/postgres/PostgresEvents.ts"
 import * as PostgresGateStore from "../infra/postgres/PostgresGateStore.ts"
+import * as PostgresRetention from "../infra/postgres/PostgresRetention.ts"
 import * as Configured from "../infra/providers/Configured.ts"
 
 /** The service cannot start; the message says what to do. */
@@ -20,10 +27,11 @@ export class StartRefused extends Schema.TaggedError<StartRefused>()("StartRefus
 }) {}
 
 /** What a process does; several processes may share the work. */
-export type Role = "ingress" | "relay" | "rescuer"
-export const roles: ReadonlyArray<Role> = ["ingress", "relay", "rescuer"]
+export type Role = "ingress" | "relay" | "rescuer" | "admin"
+export const roles: ReadonlyArray<Role> = ["ingress", "relay", "rescuer", "admin"]
 
 const DRAIN_MS = 10_000
+const RETENTION_EVERY_MS = 300_000
 
 export const database = (settings: Pick<Settings, "databaseUrl">) =>
   Database.layer({
@@ -107,7 +115,8 @@ export const start = Effect.fnUntraced(function* (settings: Settings, active: Re
       maxAttempts: settings.maxAttempts,
       backoffBaseMs: settings.backoffBaseMs,
       backoffMaxMs: settings.backoffMaxMs
-    })
+    }),
+    Layer.succeed(AlarmLines, new Map())
   )
   const context = yield* Layer.build(base)
   return yield* Effect.gen(function* () {
@@ -117,26 +126,50 @@ export const start = Effect.fnUntraced(function* (settings: Settings, active: Re
     )
     const work = Workers.layer({ drainMs: DRAIN_MS }).pipe(Layer.provideMerge(gate))
     const rescue = active.has("rescuer")
-      ? Rescuer.layer({ pollMs: 500, concurrency: { rescue: 64, retry: 32, unconfirmed: 8 } }).pipe(
-          Layer.provideMerge(work)
-        )
+      ? Layer.merge(
+          Rescuer.layer({ pollMs: 500, concurrency: { rescue: 64, retry: 32, unconfirmed: 8 } }),
+          Retention.layer({
+            payloadRetentionMs: settings.payloadRetentionMs,
+            keyRetentionMs: settings.keyRetentionMs,
+            everyMs: RETENTION_EVERY_MS,
+            pauseMs: 25
+          }).pipe(Layer.provide(PostgresRetention.layer))
+        ).pipe(Layer.provideMerge(work))
       : work
     const relay =
       active.has("relay") && settings.kafka !== null
-        ? Relay.layer({ ...settings.kafka, clientId: "oncegate-relay" }).pipe(Layer.provideMerge(rescue))
+        ? Layer.effect(
+            LocalRelay,
+            Effect.map(Relay.Relay, ({ status }) =>
+              Effect.map(status, ({ reason, state }) => ({ reason, state }))
+            )
+          ).pipe(
+            Layer.provideMerge(Relay.layer({ ...settings.kafka, clientId: "oncegate-relay" })),
+            Layer.provideMerge(rescue)
+          )
         : rescue
+    const people = PostgresEvents.layer.pipe(Layer.provideMerge(relay))
+    const watched = active.has("rescuer")
+      ? UnconfirmedShare.layer({ everyMs: 30_000 }).pipe(Layer.provideMerge(people))
+      : people
     const front = Ingress.layer({
       maxBodyBytes: settings.maxBodyBytes,
       maxInFlight: settings.maxInFlight,
       answerDeadlineMs: settings.answerDeadlineMs,
       failureAnswer: settings.failureAnswer
-    }).pipe(Layer.provideMerge(relay))
+    }).pipe(Layer.provideMerge(watched))
     const services = yield* Layer.build(front).pipe(
       Effect.catchTag("DatabaseError", (error) => Effect.fail(unreachable(error)))
     )
     const ingress = active.has("ingress")
       ? yield* Effect.provideContext(serveIngress(settings), services)
       : null
-    return { ingress }
+    const admin = active.has("admin")
+      ? yield* Effect.provideContext(
+          Admin.serve({ host: settings.adminHost, port: settings.adminPort, token: settings.adminToken }),
+          services
+        )
+      : null
+    return { ingress, admin }
   }).pipe(Effect.provideContext(context))
 })

@@ -55,7 +55,8 @@ export const dev = Command.make(
         ],
         { concurrency: 3 }
       )
-      const environment = {
+      /** Made here, and left for commands that open bodies or ask providers. */
+      const made = {
         MASTER_KEYS: kept.masterKeys,
         ADMIN_TOKEN: kept.adminToken,
         PAYPAL_WEBHOOK_ID: simulator.webhookId,
@@ -68,6 +69,12 @@ export const dev = Command.make(
         TOSS_SECRET_KEY: simulator.tossSecretKey,
         TOSS_SECURITY_KEYS: simulator.securityKeys.join(","),
         TOSS_API_ORIGIN: simulator.origin,
+        ALLOW_TEST_PROVIDERS: "yes"
+      }
+      const environment = {
+        ...made,
+        // Who lets the port of webhooks be any wants no fixed one for the other either.
+        ...(given.PORT === "0" ? { ADMIN_PORT: "0" } : {}),
         ...given,
         DATABASE_URL: pg.url,
         ...(broker.brokers.length === 0 ? {} : { KAFKA_BROKERS: broker.brokers.join(",") }),
@@ -87,7 +94,7 @@ export const dev = Command.make(
           Effect.provide(database(settings))
         )
         const active = new Set<Role>(roles.filter((role) => relay || role !== "relay"))
-        const { ingress } = yield* start(settings, active)
+        const { admin, ingress } = yield* start(settings, active)
         const url = ingress!.url
         const key = yield* pseudonymKey("paypal").pipe(
           Effect.catchTag("DatabaseError", (error) => Effect.fail(unreachable(error))),
@@ -99,9 +106,10 @@ export const dev = Command.make(
             simulator: simulator.origin,
             database_url: pg.url,
             kafka_brokers: broker.brokers,
-            admin: null,
+            admin: admin!.url,
             pseudonym_key: key?.toString("hex") ?? "",
-            admin_token: kept.adminToken,
+            admin_token: Redacted.value(settings.adminToken),
+            environment: made,
             pid: process.pid
           })
         )
@@ -112,9 +120,10 @@ export const dev = Command.make(
         if (relay) yield* row("Kafka", `${broker.how}: ${broker.brokers.join(",")}`)
         yield* row("Simulator", `plays PayPal and Toss: ${simulator.origin}`)
         yield* row("Ingress", `${url}/webhooks/paypal and ${url}/webhooks/toss`)
+        yield* row("Admin", `${admin!.url} (token in ${path.join(path.relative("", folder), "dev.json")})`)
         yield* row("Log", path.join(path.relative("", folder), "oncegate.log"))
         yield* Console.log(
-          "\nReady. In another terminal:\n\n  npx oncegate simulate --provider all --events 200 --copies 3\n\nCtrl-C stops everything; the data stay."
+          "\nReady. In another terminal:\n\n  npx oncegate simulate --provider all --events 200 --copies 3\n  npx oncegate status --watch\n\nCtrl-C stops everything; the data stay."
         )
         return yield* Effect.never
       }).pipe(Effect.provide(logs))

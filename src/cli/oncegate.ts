@@ -2,10 +2,12 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { tolerate } from "../infra/postgres/driverFault.ts"
+import { audit } from "./audit.ts"
 import { bomb } from "./bomb.ts"
 import { dev } from "./dev.ts"
 import { events } from "./events.ts"
 import { explain } from "./explain.ts"
+import { keys } from "./keys.ts"
 import { migrate } from "./migrate.ts"
 import { serve } from "./serve.ts"
 import { simulate } from "./simulate.ts"
@@ -13,7 +15,7 @@ import { status } from "./status.ts"
 
 const oncegate = Command.make("oncegate").pipe(
   Command.withDescription("An idempotency gate for payment webhooks."),
-  Command.withSubcommands([dev, serve, migrate, simulate, bomb, explain, status, events])
+  Command.withSubcommands([dev, serve, migrate, simulate, bomb, explain, status, events, audit, keys])
 )
 
 /** Where it happened; the first line of a stack is its message, which can quote anything. */

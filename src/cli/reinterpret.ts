@@ -1,11 +1,10 @@
 import { Console, Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
-import type { DoneEvents } from "../domain/DoneEvents.ts"
+import { Policy } from "../domain/Policy.ts"
 import { Providers } from "../domain/Provider.ts"
 import * as Reinterpretation from "../domain/reinterpret.ts"
 import { read } from "../infra/config/Settings.ts"
 import * as Custody from "../infra/crypto/Custody.ts"
-import type { Database } from "../infra/postgres/Database.ts"
 import * as LogSignal from "../infra/postgres/LogSignal.ts"
 import * as PostgresDoneEvents from "../infra/postgres/PostgresDoneEvents.ts"
 import * as Configured from "../infra/providers/Configured.ts"
@@ -70,14 +69,15 @@ export const reinterpret = Command.make(
     const base = Layer.mergeAll(
       database({ databaseUrl: found.url }),
       Custody.layer(settings.masterKeys),
-      Layer.fresh(LogSignal.layer)
+      Layer.fresh(LogSignal.layer),
+      Layer.succeed(Policy, settings)
     )
     const layer = Layer.mergeAll(PostgresDoneEvents.layer, Configured.layer(settings)).pipe(
       Layer.provideMerge(base)
     )
     const sums = yield* work(options.endpoint, { eventType: options.type, since: options.since }, act).pipe(
       Effect.catchTag("StoreUnavailable", (error) => Effect.fail(explain(found)(error))),
-      Effect.provide(layer as Layer.Layer<Database | DoneEvents | Providers, Layer.Error<typeof layer>>),
+      Effect.provide(layer),
       Effect.catchTag("DatabaseError", (error) => Effect.fail(unreachable(error))),
       Effect.provide(
         Logs.layer({ format: "pretty", level: "Warn", write: (text) => void process.stderr.write(text) })

@@ -55,11 +55,12 @@ export const serve = Command.make(
     })
     yield* Effect.scoped(
       Effect.gen(function* () {
-        const { ingress } = yield* start(settings, active)
+        const { admin, ingress } = yield* start(settings, active)
         yield* Effect.annotateLogs(Effect.logInfo("SERVICE_STARTED"), {
           event: "SERVICE_STARTED",
           roles: [...active].join(","),
-          ...(ingress === null ? {} : { ingress: ingress.url })
+          ...(ingress === null ? {} : { ingress: ingress.url }),
+          ...(admin === null ? {} : { admin: admin.url })
         })
         return yield* Effect.never
       })
@@ -67,7 +68,7 @@ export const serve = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Production: ingress, relay and rescuer. Starts no service of its own; configured by environment."
+    "Production: ingress, relay, rescuer and admin. Starts no service of its own; configured by environment."
   ),
   Command.withExamples([
     { command: "oncegate serve", description: "all roles in one process" },

@@ -20,6 +20,7 @@ export const names = [
   "relay.read",
   "relay.batch.written",
   "relay.sent",
+  "relay.offsets",
   "relay.committed",
   "relay.confirmed"
 ] as const
@@ -30,6 +31,10 @@ export const Failpoints = Context.Reference<((name: FailpointName) => Effect.Eff
   "oncegate/domain/Failpoints",
   { defaultValue: () => undefined }
 )
+
+/** The same for a step in the middle of a promise. */
+export const failpointPromise = (act: typeof Failpoints.Service, name: FailpointName): Promise<void> =>
+  act === undefined ? Promise.resolve() : Effect.runPromise(act(name))
 
 /** A place where a test may kill, stop, delay or throw; otherwise nothing is there. */
 export const failpoint = (name: FailpointName) =>

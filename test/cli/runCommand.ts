@@ -3,11 +3,16 @@ import { Effect, Exit, Option } from "effect"
 import { Command } from "effect/cli"
 import { TestConsole } from "effect/testing"
 import { bomb } from "../../src/cli/bomb.ts"
+import { events } from "../../src/cli/events.ts"
 import { simulate } from "../../src/cli/simulate.ts"
+import { status } from "../../src/cli/status.ts"
 
-const run = Command.runWith(Command.make("oncegate").pipe(Command.withSubcommands([simulate, bomb])), {
-  version: "0"
-})
+const run = Command.runWith(
+  Command.make("oncegate").pipe(Command.withSubcommands([simulate, bomb, events, status])),
+  {
+    version: "0"
+  }
+)
 
 /** A command as `main` runs it: what it printed, and the one line of its error where the exit code is 1. */
 export const runCommand = (...args: ReadonlyArray<string>) =>

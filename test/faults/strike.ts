@@ -57,7 +57,7 @@ export const strike = Effect.fnUntraced(function* (
     ADMIN_PORT: "0"
   }
   const entry = path.join("test", "faults", "serve.ts")
-  const armed = { ...environment, FAILPOINT: `${failpoint}:${actionText(action)}:3` }
+  const armed = { ...environment, FAILPOINT: `${failpoint}:${actionText(action)}:${failpoint === "relay.fenced" ? 1 : 3}` }
   let gate = yield* Effect.promise(() => serve(armed, entry))
   const first = gate
   const survivor = yield* Effect.promise(() => serve(environment))

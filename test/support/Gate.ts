@@ -74,6 +74,7 @@ export const environmentOf = ({ simulator }: ProvidersUnderTest, databaseUrl: st
   ALLOW_TEST_PROVIDERS: "yes",
   HOST: "127.0.0.1",
   PORT: "0",
+  ADMIN_PORT: "0",
   LOG_LEVEL: "debug"
 })
 
@@ -107,10 +108,10 @@ export const startGate = Effect.fnUntraced(function* (
     { relay: roles.has("relay"), terminal: false, defaultHost: "127.0.0.1" }
   )
   const logs: Array<string> = []
-  const { ingress } = yield* start(settings, roles).pipe(
+  const { admin, ingress } = yield* start(settings, roles).pipe(
     Effect.provide(
       Logs.layer({ format: "json", level: settings.logLevel, write: (text) => void logs.push(text) })
     )
   )
-  return { url: ingress?.url ?? "", databaseUrl: url, sql, logs, settings }
+  return { url: ingress?.url ?? "", adminUrl: admin?.url ?? "", databaseUrl: url, sql, logs, settings }
 })

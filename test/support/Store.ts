@@ -29,7 +29,11 @@ export const policy: PolicyShape = {
 /** A store of its own, with its own connections and groups: what a second gate would be. */
 export const openStore = (
   url: string,
-  options: { readonly policy?: Partial<PolicyShape>; readonly connections?: number } = {}
+  options: {
+    readonly policy?: Partial<PolicyShape>
+    readonly connections?: number
+    readonly masterKey?: Uint8Array
+  } = {}
 ) => {
   const connections = options.connections ?? 4
   return Effect.map(
@@ -45,7 +49,9 @@ export const openStore = (
             }),
             Layer.fresh(LogSignal.layer),
             Layer.succeed(Policy, { ...policy, ...options.policy }),
-            Custody.layer([{ id: "test", key: Redacted.make(new Uint8Array(32).fill(7)) }])
+            Custody.layer([
+              { id: "test", key: Redacted.make(options.masterKey ?? new Uint8Array(32).fill(7)) }
+            ])
           )
         ),
         Layer.fresh

@@ -6,6 +6,7 @@ import kafkajs, {
   type Producer as KafkajsProducer,
   type TopicMessages
 } from "kafkajs"
+import { Failpoints, failpointPromise } from "../../domain/Failpoint.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { attempt, KafkaFailed } from "./KafkaFailed.ts"
 import type { TopicNames } from "./Topics.ts"
@@ -80,13 +81,19 @@ const transact = (
   messages: ReadonlyArray<TopicMessages>,
   commit: ReturnType<typeof offsets>
 ) =>
-  attempt("publish", PUBLISH_MS, async () => {
-    const transaction = await producer.transaction()
-    // One call: several at once share sequence numbers.
-    if (messages.length > 0) await transaction.sendBatch({ acks: -1, topicMessages: [...messages] })
-    await transaction.sendOffsets(commit)
-    await transaction.commit()
-  })
+  Effect.flatMap(Failpoints, (act) =>
+    attempt("publish", PUBLISH_MS, async () => {
+      const transaction = await producer.transaction()
+      // One call: several at once share sequence numbers.
+      if (messages.length > 0) {
+        await transaction.sendBatch({ acks: -1, topicMessages: [...messages] })
+        await failpointPromise(act, "relay.sent")
+      }
+      await transaction.sendOffsets(commit)
+      if (messages.length > 0) await failpointPromise(act, "relay.offsets")
+      await transaction.commit()
+    })
+  )
 
 /** Connects a new producer and fences: whatever an earlier one has under way is committed or aborted when this returns. */
 export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, names: TopicNames) {

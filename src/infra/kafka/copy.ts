@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Clock, Effect, Schema } from "effect"
 import type { TopicMessages } from "kafkajs"
+import { failpoint } from "../../domain/Failpoint.ts"
 import type { DatabaseError } from "../postgres/DatabaseError.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { type LogRow, next, type Page, type Place, startAt } from "../postgres/LogReader.ts"
@@ -74,7 +75,9 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
   const confirmLast = Effect.suspend(() => {
     const id = unconfirmed
     unconfirmed = undefined
-    return id === undefined ? Effect.void : confirm(leader, id)
+    return id === undefined
+      ? Effect.void
+      : Effect.tap(confirm(leader, id), () => failpoint("relay.confirmed"))
   })
   // Left open, a batch would be looked into at the next start; past a week of standstill, by a person.
   yield* Effect.addFinalizer(() => Effect.ignore(confirmLast))
@@ -94,7 +97,11 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
         const before = unconfirmed
         unconfirmed = undefined
         yield* open(leader, { ...id, place, clusterId: options.clusterId }, before)
-        const published = Effect.tap(settled.producer.publish(messages, id), () =>
+        yield* failpoint("relay.batch.written")
+        const committed = Effect.tap(settled.producer.publish(messages, id), () =>
+          failpoint("relay.committed")
+        )
+        const published = Effect.tap(committed, () =>
           Effect.sync(() => {
             last = unconfirmed = id
             recommit = false
@@ -146,6 +153,7 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
     const page: Page = ahead ?? (yield* next(leader.connection, reading, pace.pageRows))
     ahead = undefined
     if (page.rows.length > 0) {
+      yield* failpoint("relay.read")
       ahead = yield* publish(page)
       saved = { head: page.next.head, atMs: startedMs }
       pause = pace.busyMs

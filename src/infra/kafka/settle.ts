@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Effect, Schedule } from "effect"
 import type { Admin, Kafka } from "kafkajs"
+import { failpoint } from "../../domain/Failpoint.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { isAheadOfServer, origin, type Place } from "../postgres/LogReader.ts"
 import { type BatchId, confirm, open, read, remove } from "../postgres/RelayCheckpoint.ts"
@@ -54,6 +55,7 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
       )
   )
   const producer = yield* fence(kafka, admin, names)
+  yield* failpoint("relay.fenced")
   const verdict = yield* judged(producer.checkpoint)
 
   const confirmed = (yield* read(leader)).confirmed

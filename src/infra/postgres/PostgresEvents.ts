@@ -1,6 +1,7 @@
 import { Effect, Layer } from "effect"
 import type { EventName } from "../../domain/Events.ts"
 import { type Act, ActRefused, CursorInvalid, EventMissing, Events, MAX_PAGE } from "../../domain/Events.ts"
+import { LocalRelay } from "../../domain/GateStatus.ts"
 import { StoreUnavailable } from "../../domain/GateStore.ts"
 import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
@@ -108,7 +109,7 @@ const make = Effect.gen(function* () {
         cursor: last === undefined ? null : encode([last.provider, last.dedup_key])
       }
     }),
-    status: unavailable(readStatus(claims)),
+    status: unavailable(readStatus(claims, yield* LocalRelay)),
     recentClaims: unavailable(recentClaimRows(claims))
   })
 })

@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { type GateStatus, LocalRelay, type RelayStanding } from "../../domain/GateStatus.ts"
+import type { GateStatus, LocalRelay, RelayStanding } from "../../domain/GateStatus.ts"
 import type { Connection } from "./Database.ts"
 import { doneLastHour, openRows, relayRow, unpublishedRows } from "./statusStatement.ts"
 
@@ -7,7 +7,10 @@ import { doneLastHour, openRows, relayRow, unpublishedRows } from "./statusState
 const ORIGIN = "1:1:"
 
 /** Everything that `status` shows, in four short statements. */
-export const readStatus = Effect.fnUntraced(function* (connection: Connection) {
+export const readStatus = Effect.fnUntraced(function* (
+  connection: Connection,
+  localRelay: typeof LocalRelay.Service
+) {
   const [open, done, [relay]] = yield* Effect.all(
     [openRows(connection), doneLastHour(connection), relayRow(connection)],
     { concurrency: 2 }
@@ -23,7 +26,7 @@ export const readStatus = Effect.fnUntraced(function* (connection: Connection) {
   const exact = waiting.every(({ complete }) => complete)
   const counted = waiting.reduce((sum, row) => sum + row.waiting, 0)
   const oldest = waiting.map((row) => row.oldest).filter((age) => age !== null)
-  const local = yield* yield* LocalRelay
+  const local = yield* localRelay
   return {
     at: checkpoint.now,
     endpoints: open.map((row) => {

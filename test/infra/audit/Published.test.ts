@@ -20,6 +20,13 @@ describe("audit of the topics", () => {
     await relay.stop()
   })
 
+  const outcomes = Effect.promise(async () => {
+    const [row] = await world.sql<[{ count: number }]>`
+      SELECT count(*)::int AS count FROM webhook_event_log
+       WHERE type IN ('Completed', 'DuplicateSeen', 'Failed', 'Parked', 'Quarantined')`
+    return row.count
+  })
+
   /** As somebody would who is not the relay. */
   const send = (headers: Readonly<Record<string, string>>, data: Readonly<Record<string, unknown>>) =>
     Effect.promise(async () => {
@@ -53,12 +60,15 @@ describe("audit of the topics", () => {
         yield* publish
         const { named, summary } = yield* look()
         assert.deepStrictEqual(named, [])
-        assert.deepStrictEqual(summary.records, { events: 3, outcomes: 15 })
+        assert.deepStrictEqual(summary.records, { events: 3, outcomes: yield* outcomes })
         yield* playEverything(world.url, "later")
         assert.deepStrictEqual((yield* look()).named, [])
         assert.deepStrictEqual((yield* look("toss")).summary.records, { events: 0, outcomes: 0 })
         yield* publish
-        assert.deepStrictEqual((yield* look()).summary.records, { events: 6, outcomes: 30 })
+        assert.deepStrictEqual((yield* look()).summary.records, {
+          events: 6,
+          outcomes: yield* outcomes
+        })
       }).pipe(Effect.scoped),
     120_000
   )
