@@ -27,7 +27,9 @@ const runs = readFileSync(report, "utf8")
   .map((line) => JSON.parse(line))
 const actions = ["kill", "throw", "delay", "stop"]
 const isGood = (one) =>
-  one.hasStruck && one.lost.length + one.doubled + one.invented.length + one.open === 0 && one.audit !== "differs"
+  one.hasStruck &&
+  one.lost.length + one.doubled + one.invented.length + one.open === 0 &&
+  one.audit !== "differs"
 const cell = (one) =>
   one === undefined
     ? "not run"

@@ -1,8 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs"
 import path from "node:path"
+import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 
-const root = path.join(import.meta.dirname, "..", "src")
+const root = fileURLToPath(new URL("../src", import.meta.url))
 const files = readdirSync(root, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".ts"))
   .map((name) => name.replaceAll(path.sep, "/"))

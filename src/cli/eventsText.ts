@@ -30,9 +30,9 @@ export const pageText = ({ cursor, events }: EventPage) =>
         ...(cursor === null ? [] : [`\nmore: --cursor ${cursor}`])
       ].join("\n")
 
-const NOT_SHOWN = new Set(["fact", "fence", "attempts", "failures"])
-const detailOf = (data: Readonly<Record<string, unknown>>) =>
-  Object.entries(data)
+const NOT_SHOWN = new Set(["fence", "attempts", "failures"])
+const detailOf = ({ fact, ...data }: Readonly<Record<string, unknown>>) =>
+  Object.entries(fact === undefined ? data : { effect_key: (fact as { effect_key: string }).effect_key })
     .filter(([name, value]) => !NOT_SHOWN.has(name) && value !== null)
     .map(([name, value]) =>
       name.endsWith("_at") && typeof value === "number"

@@ -17,7 +17,9 @@ export const EndpointStatus = Schema.Struct({
   done_last_hour: Schema.NullOr(Count).annotate({
     description: "Of those first seen in the last hour; null where there are too many to count"
   }),
-  unpublished: Count.annotate({ description: "Rows of the log that are not in Kafka yet" })
+  unpublished: Count.annotate({
+    description: "Rows of the log that are not in Kafka yet; at least, where the relay's count is not exact"
+  })
 }).annotate({ identifier: "EndpointStatus" })
 export type EndpointStatus = typeof EndpointStatus.Type
 

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Effect, Layer, Redacted } from "effect"
-import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiMiddleware, OpenApi } from "effect/http-api"
 import { Events, type OpenFilter } from "../domain/Events.ts"
 import type { EventState, OpenState } from "../domain/EventView.ts"
@@ -43,6 +43,9 @@ const guard = (isToken: (given: string) => boolean) =>
     })
   )
 
+const problem = (status: number, type: string, title: string) =>
+  HttpServerResponse.jsonUnsafe({ type, status, title }, { status, contentType: "application/problem+json" })
+
 /** Whatever is no route: without the token not even that is told. */
 const elsewhere = (isToken: (given: string) => boolean) =>
   HttpRouter.add(
@@ -51,11 +54,30 @@ const elsewhere = (isToken: (given: string) => boolean) =>
     Effect.gen(function* () {
       const { headers } = yield* HttpServerRequest.HttpServerRequest
       const given = /^Bearer (.*)$/i.exec(headers.authorization ?? "")?.[1] ?? ""
-      const { detail: _, ...problem } = isToken(given) ? new NotYet({}) : new Unauthorized({})
-      return HttpServerResponse.jsonUnsafe(
-        { type: problem.type, status: problem.status, title: problem.title },
-        { status: problem.status, contentType: "application/problem+json" }
-      )
+      const { status, title, type } = isToken(given) ? new NotYet({}) : new Unauthorized({})
+      return problem(status, type, title)
+    })
+  )
+
+const TITLES: Readonly<Record<number, string>> = {
+  413: "The request is larger than this listener accepts.",
+  415: "Requests are sent as application/json."
+}
+
+/** What the library refuses by itself, and faults of our own, in the form of every other refusal. */
+const asProblems = <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
+  app.pipe(
+    Effect.catchCause((cause) =>
+      Effect.map(HttpServerError.causeResponse(cause), ([response]) => ({ response, cause }))
+    ),
+    Effect.flatMap((result) => {
+      const { cause, response } = "response" in result ? result : { cause: undefined, response: result }
+      if (response.status < 400 || response.headers["content-type"] === "application/problem+json")
+        return Effect.succeed(response)
+      const answer = problem(response.status, "about:blank", TITLES[response.status] ?? "The request failed.")
+      return response.status === 500 && cause !== undefined
+        ? Effect.as(Effect.logError("an unexpected fault of the admin listener", cause), answer)
+        : Effect.succeed(answer)
     })
   )
 
@@ -169,7 +191,7 @@ export const serve = Effect.fnUntraced(function* (options: AdminOptions) {
   )
   const app = yield* HttpRouter.toHttpEffect(routes).pipe(Effect.provide(NodeHttpServer.layerHttpServices))
   const handler = yield* NodeHttpServer.makeHandler(
-    app.pipe(Effect.provideService(HttpServerRequest.MaxBodySize, ByteSize.kibibytes(64))),
+    asProblems(app).pipe(Effect.provideService(HttpServerRequest.MaxBodySize, ByteSize.kibibytes(64))),
     { scope: yield* Effect.scope }
   )
   return yield* listen({ variable: "ADMIN_PORT", host: options.host, port: options.port }, handler)

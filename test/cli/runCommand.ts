@@ -2,13 +2,15 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Effect, Exit, Option } from "effect"
 import { Command } from "effect/cli"
 import { TestConsole } from "effect/testing"
+import { audit } from "../../src/cli/audit.ts"
 import { bomb } from "../../src/cli/bomb.ts"
 import { events } from "../../src/cli/events.ts"
+import { keys } from "../../src/cli/keys.ts"
 import { simulate } from "../../src/cli/simulate.ts"
 import { status } from "../../src/cli/status.ts"
 
 const run = Command.runWith(
-  Command.make("oncegate").pipe(Command.withSubcommands([simulate, bomb, events, status])),
+  Command.make("oncegate").pipe(Command.withSubcommands([simulate, bomb, events, status, audit, keys])),
   {
     version: "0"
   }

@@ -203,6 +203,8 @@ layer(House.layer, { excludeTestServices: true, timeout: "3 minutes" })("the adm
         assert.deepStrictEqual(still.body.matched, found)
         const run = yield* send("/v1/redrives", request)
         assert.deepInclude(run.body, { dry_run: false, redriven: 1_000, skipped: 0, cursor: null })
+        isProblem(yield* send("/v1/redrives", { ...request, reason: "x".repeat(70_000) }), 413, "about:blank")
+        isProblem(yield* ask("/v1/redrives", { method: "POST", body: "{" }), 400, "about:blank")
         isProblem(yield* send("/v1/redrives", { ...request, filter: {} }), 400, "about:blank")
         isProblem(
           yield* send("/v1/redrives", { ...request, cursor: "x" }),

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import path from "node:path"
+import { fileURLToPath } from "node:url"
 
-const root = path.join(import.meta.dirname, "..", "..")
+const root = fileURLToPath(new URL("../..", import.meta.url))
 const isDeno = "Deno" in globalThis
 
 export interface Serving {

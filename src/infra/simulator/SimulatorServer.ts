@@ -77,7 +77,7 @@ const listen = (handler: Handler, port: number) =>
       (resume) => {
         const server = createServer((request, response) => {
           // malformed escapes in a path, a client that hangs up: nobody's business but the client's
-          handler(request, response).catch(() => response.destroy())
+          handler(request as IncomingMessage, response as ServerResponse).catch(() => response.destroy())
         })
         server.keepAliveTimeout = 65_000 // a pooled connection must outlive the pauses between webhooks
         server.once("error", (error: NodeJS.ErrnoException) =>
