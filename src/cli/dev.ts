@@ -2,8 +2,8 @@ import path from "node:path"
 import { Console, Effect, Redacted, Result } from "effect"
 import { Command } from "effect/cli"
 import { read } from "../infra/config/Settings.ts"
-import * as EmbeddedKafka from "../infra/embedded/EmbeddedKafka.ts"
 import * as EmbeddedPostgres from "../infra/embedded/EmbeddedPostgres.ts"
+import * as KeptKafka from "../infra/embedded/KeptKafka.ts"
 import { pseudonymKey } from "../infra/postgres/Endpoints.ts"
 import * as Migrations from "../infra/postgres/Migrations.ts"
 import * as SimulatorServer from "../infra/simulator/SimulatorServer.ts"
@@ -14,7 +14,7 @@ import { database, type Role, roles, start, unreachable } from "./Service.ts"
 /** Given by the environment, or started here: a Kafka is worth having, but the gate works without one. */
 const kafka = Effect.fnUntraced(function* (folder: string, given: string | undefined) {
   if (given !== undefined) return { brokers: given.split(","), how: "given by KAFKA_BROKERS" }
-  const started = yield* Effect.result(EmbeddedKafka.start({ folder: path.join(folder, "kafka") }))
+  const started = yield* Effect.result(KeptKafka.start({ folder: path.join(folder, "kafka") }))
   if (Result.isSuccess(started))
     return {
       brokers: started.success.brokers,

@@ -1,0 +1,40 @@
+import { assert, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import * as Database from "../../../src/infra/postgres/Database.ts"
+import { postgresService } from "../../support/Services.ts"
+
+const TEXTS = ['a"b', "c\\d", "{x,y}", "", "NULL", null, " e\n'", "한글", '\\"']
+const UUID = "6ba7b811-9dad-11d1-80b4-00c04fd430c8"
+
+it.live(
+  "the first statement of a fresh pool sends its arrays right, whatever stands in them",
+  () =>
+    Effect.gen(function* () {
+      const { url } = yield* Effect.promise(postgresService)
+      // Long enough that the driver sends it at once, while it still waits for the server's array types.
+      const text = `SELECT a, b, c, d, '${"x".repeat(1_500)}' AS long
+                      FROM unnest($1::text[], $2::int[], $3::bigint[], $4::uuid[]) AS v(a, b, c, d)`
+      const once = Effect.scoped(
+        Effect.gen(function* () {
+          const { claims } = yield* Database.make({
+            url: Redacted.make(url),
+            claimConnections: 4,
+            completionConnections: 1,
+            statementTimeoutMs: 5_000
+          })
+          const rows = yield* claims.query<{ a: string | null; b: number; c: string; d: string }>(
+            "arrays",
+            text,
+            [TEXTS, [-2], ["9007199254740993"], [UUID]]
+          )
+          assert.deepStrictEqual(
+            rows.map(({ a }) => a),
+            TEXTS
+          )
+          assert.deepInclude(rows[0], { b: -2, c: "9007199254740993", d: UUID })
+        })
+      )
+      yield* Effect.repeat(once, { times: 100 })
+    }),
+  60_000
+)
