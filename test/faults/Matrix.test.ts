@@ -33,7 +33,7 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("a f
         if (report !== undefined) appendFileSync(report, `${JSON.stringify(struck)}\n`)
         assert.isTrue(struck.hasStruck, "the failpoint was passed")
         assert.isAbove(struck.acked, 10)
-        assert.deepInclude(struck, { lost: [], doubled: 0, invented: [], open: 0 })
+        assert.deepInclude(struck, { lost: [], doubled: 0, invented: [], open: 0, audit: "clean" })
       }),
     120_000
   )

@@ -4,7 +4,7 @@ import type { FailpointName } from "../../src/domain/Failpoint.ts"
 import { simulate } from "../e2e/play.ts"
 import { follow, foretold, sorted } from "../e2e/topics.ts"
 import { environmentOf, migratedSchema, type ProvidersUnderTest, until } from "../support/Gate.ts"
-import { ended, type Serving, serve } from "../support/ServeProcess.ts"
+import { command, ended, type Serving, serve } from "../support/ServeProcess.ts"
 import { freshPrefix, kafkaBrokers } from "../support/Services.ts"
 
 export type Action = "kill" | "throw" | "delay" | "stop"
@@ -20,13 +20,15 @@ export interface Struck {
   readonly doubled: number
   readonly invented: ReadonlyArray<string>
   readonly open: number
+  /** What `oncegate audit` said at the end. */
+  readonly audit: "clean" | "differs"
   readonly seconds: number
 }
 
 const LEASE_MS = 1_000
 const PAST_THE_LEASE_MS = 2_500
 
-/** Passed once or now and then: struck the first time. */
+/** Passed once or now and then: struck the first time. A look for work is passed all the time, also before the start. */
 const RARE: ReadonlySet<FailpointName> = new Set([
   "fail.before",
   "fail.after",
@@ -34,6 +36,8 @@ const RARE: ReadonlySet<FailpointName> = new Set([
   "take.after",
   "relay.fenced"
 ])
+
+const hitOf = (failpoint: FailpointName) => (failpoint === "take.before" ? 60 : RARE.has(failpoint) ? 1 : 3)
 
 const actionText = (action: Action) => (action === "delay" ? `delay-${PAST_THE_LEASE_MS}` : action)
 
@@ -68,11 +72,13 @@ export const strike = Effect.fnUntraced(function* (
   const entry = path.join("test", "faults", "serve.ts")
   const armed = {
     ...environment,
-    FAILPOINT: `${failpoint}:${actionText(action)}:${RARE.has(failpoint) ? 1 : 3}`
+    FAILPOINT: `${failpoint}:${actionText(action)}:${hitOf(failpoint)}`
   }
   let gate = yield* Effect.promise(() => serve(armed, entry))
   const first = gate
-  const survivor = yield* Effect.promise(() => serve(environment))
+  // Where the taking of due events is struck, the other gate must not take them all.
+  const flags = failpoint.startsWith("take.") ? ["--without", "rescuer"] : []
+  const survivor = yield* Effect.promise(() => serve(environment, undefined, flags))
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => {
       for (const { child } of [gate, first, survivor]) child.kill("SIGKILL")
@@ -117,6 +123,9 @@ export const strike = Effect.fnUntraced(function* (
   const facts = yield* follow(brokers, `${prefix}billing.events.v1`)
   yield* until(async () => facts.length >= booked!.count).pipe(Effect.timeoutOption(30_000))
 
+  const audit = yield* Effect.promise(() => command(["audit"], environment))
+  if (audit.code !== 0) yield* Effect.logError(audit.output)
+
   const got = sorted(facts.map(foretold))
   const must = sorted(expected.facts)
   const may = new Set([...must, ...sorted(expected.unanswered.facts)])
@@ -130,6 +139,7 @@ export const strike = Effect.fnUntraced(function* (
     doubled: facts.length - new Set(facts.map(({ headers }) => headers.ce_id)).size,
     invented: got.filter((fact) => !may.has(fact)),
     open: yield* Effect.promise(openRows),
+    audit: audit.code === 0 ? "clean" : "differs",
     seconds: (performance.now() - begun) / 1_000
   } satisfies Struck
 })

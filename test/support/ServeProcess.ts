@@ -5,6 +5,24 @@ import { fileURLToPath } from "node:url"
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const isDeno = "Deno" in globalThis
 
+const runtime = isDeno ? ["run", "-A"] : []
+
+/** A command of `oncegate`, to its end. */
+export const command = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
+  new Promise<{ readonly code: number | null; readonly output: string }>((resolve) => {
+    const child = spawn(process.execPath, [...runtime, path.join(root, "src", "main.ts"), ...args], {
+      cwd: root,
+      env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...environment },
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    let output = ""
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk: Buffer) => {
+        output += chunk.toString()
+      })
+    child.on("close", (code) => resolve({ code, output }))
+  })
+
 export interface Serving {
   readonly child: ChildProcess
   readonly url: string
@@ -13,10 +31,14 @@ export interface Serving {
 }
 
 /** `serve` as a process of its own, on the runtime that runs the tests, ready for webhooks. */
-export const serve = (environment: Readonly<Record<string, string>>, entry = path.join("src", "main.ts")) =>
+export const serve = (
+  environment: Readonly<Record<string, string>>,
+  entry = path.join("src", "main.ts"),
+  flags: ReadonlyArray<string> = []
+) =>
   new Promise<Serving>((resolve, reject) => {
     const main = path.join(root, entry)
-    const child = spawn(process.execPath, isDeno ? ["run", "-A", main, "serve"] : [main, "serve"], {
+    const child = spawn(process.execPath, [...runtime, main, "serve", ...flags], {
       cwd: root,
       env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...environment },
       stdio: ["ignore", "pipe", "pipe"]
