@@ -10,6 +10,9 @@ export const bucketOf = (id: string) => {
   return (hash ^ (hash >>> 16)) & (BUCKETS - 1)
 }
 
+export const digest = (id: string, content: string) =>
+  createHash("sha256").update(id).update("\n").update(content).digest()
+
 /**
  * What two bags of entries have in common, in a megabyte: for each bucket the count and the sum of digests of one side
  * less those of the other. All zero: the same entries, as often, on both sides, whatever their order.
@@ -21,12 +24,12 @@ export const make = () => {
   return {
     add: (side: 1 | -1, id: string, content: string) => {
       const bucket = bucketOf(id)
-      const digest = createHash("sha256").update(id).update("\n").update(content).digest()
+      const summed = digest(id, content)
       entries += 1
       counts[bucket] = counts[bucket]! + side
       for (let word = 0; word < 3; word += 1) {
         const at = bucket * 3 + word
-        sums[at] = (sums[at]! + side * digest.readInt32LE(word * 4)) | 0
+        sums[at] = (sums[at]! + side * summed.readInt32LE(word * 4)) | 0
       }
     },
     entries: () => entries,

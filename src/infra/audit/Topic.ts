@@ -57,7 +57,8 @@ export const read = (kafka: Kafka, range: Range, onRecords: (records: ReadonlyAr
             groupId: `oncegate-audit-${randomUUID()}`,
             readUncommitted: false,
             maxWaitTimeInMs: 100,
-            maxBytesPerPartition: 2_097_152
+            maxBytesPerPartition: 524_288,
+            maxBytes: 4_194_304
           })
         ),
         (consumer) => Effect.promise(() => consumer.disconnect().catch(() => {}))
