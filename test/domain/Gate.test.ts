@@ -207,8 +207,10 @@ describe("laws of the machine", () => {
   )
 
   it.prop("events survive the log: encoded, decoded, the same", [Arbitrary.schema(GateEvent)], ([event]) => {
-    const stored = JSON.parse(JSON.stringify(Schema.encodeSync(GateEvent)(event)))
-    assert.deepStrictEqual(Schema.decodeUnknownSync(GateEvent)(stored), event)
+    const encode = (one: GateEvent) => JSON.stringify(Schema.encodeSync(GateEvent)(one))
+    const stored = encode(event)
+    // compared as stored: JSON knows no negative zero
+    assert.strictEqual(encode(Schema.decodeUnknownSync(GateEvent)(JSON.parse(stored))), stored)
     return true
   })
 })

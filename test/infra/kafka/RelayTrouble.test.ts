@@ -169,6 +169,7 @@ describe.concurrent("trouble", () => {
     const admin = world.kafka.admin()
     await admin.connect()
     await admin.createTopics({
+      waitForLeaders: false, // a broker that just made a topic may deny it for a moment
       topics: [
         {
           topic: world.names.events,
