@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto"
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { Effect, Schema } from "effect"
+import { makeFolder } from "../infra/embedded/OwnedFolder.ts"
 import { StartRefused } from "./Service.ts"
 
 /** What `npm start` made once and keeps: without the master key the bodies of earlier starts could not be opened. */
@@ -31,7 +32,7 @@ const writePrivate = (file: string, text: string) => {
 export const open = (folder: string) =>
   Effect.try({
     try: () => {
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolder(folder)
       const file = path.join(folder, "keys.json")
       if (!existsSync(file))
         writePrivate(
