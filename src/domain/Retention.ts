@@ -17,8 +17,12 @@ export interface RetentionOptions {
 /** A mapping that is added later can still book what made no fact: those bodies stay for thirty days at least. */
 const FACTLESS_MS = 30 * 86_400_000
 
+/** What an unsigned event's provider did not know for so long is nobody's payment. */
+const UNCONFIRMED_MS = 30 * 86_400_000
+
 /** What a round took away. */
 export interface RetentionRound {
+  readonly unconfirmed: number
   readonly bodies: number
   readonly keys: number
   readonly transmissions: number
@@ -42,12 +46,13 @@ export const round = Effect.fnUntraced(function* (options: RetentionOptions) {
   const store = yield* RetentionStore
   const { keyRetentionMs, payloadRetentionMs, pauseMs } = options
   yield* store.extend
+  const unconfirmed = yield* drain(store.unconfirmed(UNCONFIRMED_MS), pauseMs)
   const booked = yield* drain(store.bodies(payloadRetentionMs, false), pauseMs)
   const factless = yield* drain(store.bodies(Math.max(payloadRetentionMs, FACTLESS_MS), true), pauseMs)
   const keys = yield* drain(store.keys(keyRetentionMs), pauseMs)
   const transmissions = yield* drain(store.transmissions(keyRetentionMs), pauseMs)
   const partitions = yield* drain(store.log(keyRetentionMs), pauseMs)
-  return { bodies: booked + factless, keys, transmissions, partitions } satisfies RetentionRound
+  return { unconfirmed, bodies: booked + factless, keys, transmissions, partitions } satisfies RetentionRound
 })
 
 /**
@@ -58,8 +63,8 @@ export class Retention extends Context.Service<Retention, { readonly everyMs: nu
   "oncegate/domain/Retention"
 ) {}
 
-const isWork = ({ bodies, keys, partitions, transmissions }: RetentionRound) =>
-  bodies + keys + partitions + transmissions > 0
+const isWork = ({ bodies, keys, partitions, transmissions, unconfirmed }: RetentionRound) =>
+  unconfirmed + bodies + keys + partitions + transmissions > 0
 
 export const layer = (options: RetentionOptions) =>
   Layer.effect(

@@ -13,6 +13,8 @@ export class RetentionStore extends Context.Service<
   {
     /** Bodies of events that are done for so long. `factless`: also of those that booked nothing. Milliseconds. */
     readonly bodies: (afterMs: number, factless: boolean) => Effect.Effect<Swept, StoreUnavailable>
+    /** Dismisses, with an event in the log, what its provider's API did not know for so long. */
+    readonly unconfirmed: (afterMs: number) => Effect.Effect<Swept, StoreUnavailable>
     /** Rows of done events, with whatever body is left of them. */
     readonly keys: (afterMs: number) => Effect.Effect<Swept, StoreUnavailable>
     readonly transmissions: (afterMs: number) => Effect.Effect<Swept, StoreUnavailable>

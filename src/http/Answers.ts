@@ -1,4 +1,4 @@
-import type { DuplicateState } from "../domain/GateEvent.ts"
+import { DuplicateState } from "../domain/GateEvent.ts"
 import type { Settled } from "../domain/process.ts"
 import { type Problem, processingFailed } from "./Problems.ts"
 
@@ -14,17 +14,11 @@ export const quarantined = answer("quarantined", { status: "quarantined" })
 const retryScheduled = answer("retry_scheduled", { status: "retry_scheduled" })
 const parked = answer("parked", { status: "parked" })
 
-const states: ReadonlyArray<DuplicateState> = [
-  "processing",
-  "done",
-  "retry_scheduled",
-  "parked",
-  "unconfirmed",
-  "quarantined",
-  "conflict"
-]
 const duplicates = new Map(
-  states.map((state) => [state, answer("already_processed", { status: "already_processed", state })])
+  DuplicateState.literals.map((state) => [
+    state,
+    answer("already_processed", { status: "already_processed", state })
+  ])
 )
 export const duplicate = (state: DuplicateState) => duplicates.get(state)!
 

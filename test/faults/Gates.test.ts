@@ -95,6 +95,31 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("gat
   )
 
   it.effect(
+    "SIGSTOP past the lease: the late completion is refused and logged, the facts are booked once",
+    () =>
+      Effect.gen(function* () {
+        const { environment, providers, sql } = yield* given
+        const sleeper = yield* gateAt(environment)
+        yield* gateAt(environment)
+        const events = yield* payments(providers, 20)
+        yield* setFaults(providers.client.origin, { api: "toss", delay_ms: 1_000 })
+        yield* deliverAll(sleeper.url, events)
+        process.kill(sleeper.child.pid!, "SIGSTOP")
+        yield* until(async () => (await states(sql)).done === 20)
+        yield* setFaults(providers.client.origin, {})
+        process.kill(sleeper.child.pid!, "SIGCONT")
+        yield* until(async () => sleeper.output().includes("WEBHOOK_CLAIM_LOST"))
+        const [booked] = yield* Effect.promise(
+          () => sql`
+          SELECT count(*)::int AS facts, count(DISTINCT data->'fact'->>'effect_key')::int AS once
+            FROM webhook_event_log WHERE type = 'BillingEventRecorded'`
+        )
+        assert.deepStrictEqual({ ...booked }, { facts: 20, once: 20 })
+      }).pipe(Effect.scoped),
+    60_000
+  )
+
+  it.effect(
     "kill -9 with nobody left: the next start has them done",
     () =>
       Effect.gen(function* () {

@@ -5,6 +5,7 @@ import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import { dropOldestPartition } from "./dropLogStatement.ts"
 import { type KeyPlace, purgeKeys, purgeTransmissions, sweepBodies } from "./retentionStatements.ts"
+import { dismissUnconfirmed } from "./unconfirmedStatement.ts"
 
 const unavailable = ({ code }: DatabaseError) => new StoreUnavailable({ code })
 const BEGINNING: KeyPlace = { micros: "-62135596800000000", id: "0" }
@@ -19,6 +20,7 @@ export const layer = Layer.effect(
     let place = BEGINNING
     return RetentionStore.of({
       bodies: (afterMs, factless) => Effect.mapError(sweepBodies(claims, afterMs, factless), unavailable),
+      unconfirmed: (afterMs) => Effect.mapError(dismissUnconfirmed(claims, afterMs), unavailable),
       keys: Effect.fnUntraced(function* (afterMs: number) {
         const swept = yield* Effect.mapError(purgeKeys(claims, afterMs, place), unavailable)
         place = swept.more ? swept.place : BEGINNING

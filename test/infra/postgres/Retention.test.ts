@@ -94,6 +94,47 @@ describe("retention", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.live(
+    "what no provider confirmed in 30 days is dismissed, with an event that says so; the parked stays",
+    () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* migratedSchema
+        const store = yield* openStore(url)
+        for (const [key, code] of [
+          ["ev_forged", "unconfirmed"],
+          ["ev_down", "provider_unavailable"]
+        ] as const)
+          yield* store.fail(yield* claimed(store, delivery(key)), { kind: "world", code, delayMs: 60_000 })
+        yield* store.fail(yield* claimed(store, delivery("ev_parked")), {
+          kind: "permanent",
+          code: "uninterpretable",
+          delayMs: 0
+        })
+        yield* age(sql, 29)
+        assert.strictEqual((yield* tend(url)).unconfirmed, 0)
+        yield* age(sql, 2)
+        assert.strictEqual((yield* tend(url)).unconfirmed, 1)
+        const rows = yield* Effect.promise(
+          () => sql<Array<{ name: string }>>`
+          SELECT dedup_key || ' ' || status || ' ' || error_code AS name FROM webhook_dedup_events ORDER BY dedup_key`
+        )
+        assert.deepStrictEqual(
+          rows.map(({ name }) => name),
+          [
+            "ev_down failed provider_unavailable",
+            "ev_forged done dismissed",
+            "ev_parked failed uninterpretable"
+          ]
+        )
+        const [event] = yield* Effect.promise(
+          () =>
+            sql`SELECT data->>'by' AS by, data->>'reason' AS reason FROM webhook_event_log WHERE type = 'Dismissed'`
+        )
+        assert.deepStrictEqual({ ...event }, { by: "retention", reason: "never confirmed by the provider" })
+        assert.deepStrictEqual((yield* auditOf(url)).named, [])
+      }).pipe(Effect.scoped)
+  )
+
   it.live("keys and transmissions go after 400 days; open events and effects stay", () =>
     Effect.gen(function* () {
       const { sql, url } = yield* migratedSchema
