@@ -1,33 +1,21 @@
 import path from "node:path"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Effect } from "effect"
 import type postgres from "postgres"
 import * as Cast from "../../src/infra/simulator/Cast.ts"
 import * as Courier from "../../src/infra/simulator/Courier.ts"
 import type { SimulatedEvent } from "../../src/infra/simulator/SimulatedEvent.ts"
 import * as World from "../../src/infra/simulator/World.ts"
 import { simulate } from "../e2e/play.ts"
-import {
-  environmentOf,
-  migratedSchema,
-  type ProvidersUnderTest,
-  startProviders,
-  until
-} from "../support/Gate.ts"
+import { environmentOf, migratedSchema, type ProvidersUnderTest, until } from "../support/Gate.ts"
+import { Providers, setFaults } from "../support/House.ts"
 import { ended, serve } from "../support/ServeProcess.ts"
-
-class Providers extends Context.Service<Providers, ProvidersUnderTest>()("test/Providers") {
-  static readonly layer = Layer.effect(Providers, startProviders)
-}
 
 const gateAt = (environment: Readonly<Record<string, string>>, entry?: string) =>
   Effect.acquireRelease(
     Effect.promise(() => serve(environment, entry)),
     ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
   )
-
-const setFaults = (origin: string, faults: object) =>
-  Effect.promise(() => fetch(`${origin}/_simulator/faults`, { method: "PUT", body: JSON.stringify(faults) }))
 
 /** Card payments that Toss's API knows, one event each. */
 const payments = Effect.fnUntraced(function* ({ client }: ProvidersUnderTest, count: number) {

@@ -1,13 +1,9 @@
 import { appendFileSync } from "node:fs"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { type FailpointName, names } from "../../src/domain/Failpoint.ts"
-import { type ProvidersUnderTest, startProviders } from "../support/Gate.ts"
+import { Providers } from "../support/House.ts"
 import { type Action, strike } from "./strike.ts"
-
-class Providers extends Context.Service<Providers, ProvidersUnderTest>()("test/Providers") {
-  static readonly layer = Layer.effect(Providers, startProviders)
-}
 
 const actions: ReadonlyArray<Action> = ["kill", "throw", "delay", "stop"]
 /** `npm run faults` takes every step and every action; `npm test` those that tell the most. */

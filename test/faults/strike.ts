@@ -4,6 +4,7 @@ import type { FailpointName } from "../../src/domain/Failpoint.ts"
 import { simulate } from "../e2e/play.ts"
 import { follow, foretold, sorted } from "../e2e/topics.ts"
 import { environmentOf, migratedSchema, type ProvidersUnderTest, until } from "../support/Gate.ts"
+import { setFaults } from "../support/House.ts"
 import { command, ended, type Serving, serve } from "../support/ServeProcess.ts"
 import { freshPrefix, kafkaBrokers } from "../support/Services.ts"
 
@@ -40,9 +41,6 @@ const RARE: ReadonlySet<FailpointName> = new Set([
 const hitOf = (failpoint: FailpointName) => (failpoint === "take.before" ? 60 : RARE.has(failpoint) ? 1 : 3)
 
 const actionText = (action: Action) => (action === "delay" ? `delay-${PAST_THE_LEASE_MS}` : action)
-
-const setFaults = (origin: string, faults: object) =>
-  Effect.promise(() => fetch(`${origin}/_simulator/faults`, { method: "PUT", body: JSON.stringify(faults) }))
 
 /**
  * One run with one failpoint armed in the gate that takes the webhooks; a second gate stands beside it and takes none.

@@ -1,27 +1,14 @@
 import { request } from "node:http"
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { collide } from "../support/crcCollision.ts"
-import { type ProvidersUnderTest, post, startGate, startProviders } from "../support/Gate.ts"
+import { post } from "../support/Gate.ts"
+import { House, house } from "../support/House.ts"
 import { resigned } from "../support/resigned.ts"
-
-/** One simulator and one gate for the file; each test has its own events. */
-class House extends Context.Service<
-  House,
-  { readonly providers: ProvidersUnderTest; readonly gate: Effect.Success<ReturnType<typeof startGate>> }
->()("test/House") {
-  static readonly layer = Layer.effect(
-    House,
-    Effect.gen(function* () {
-      const providers = yield* startProviders
-      return { providers, gate: yield* startGate(providers) }
-    })
-  )
-}
 
 const SENTINEL = "SENTINEL_4111111111111111"
 
-layer(House.layer, { excludeTestServices: true, timeout: "3 minutes" })("the ingress", (it) => {
+layer(house(), { excludeTestServices: true, timeout: "3 minutes" })("the ingress", (it) => {
   const paypal = (gate: { readonly url: string }) => `${gate.url}/webhooks/paypal`
 
   describe("the earlier gate's acceptance, in its own words", () => {

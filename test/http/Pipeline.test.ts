@@ -1,29 +1,16 @@
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Effect } from "effect"
 import * as Cast from "../../src/infra/simulator/Cast.ts"
 import * as World from "../../src/infra/simulator/World.ts"
-import { type ProvidersUnderTest, post, startGate, startProviders, until } from "../support/Gate.ts"
+import { post, startGate, until } from "../support/Gate.ts"
+import { House, house, setFaults } from "../support/House.ts"
 
-class House extends Context.Service<
-  House,
-  { readonly providers: ProvidersUnderTest; readonly gate: Effect.Success<ReturnType<typeof startGate>> }
->()("test/House") {
-  static readonly layer = Layer.effect(
-    House,
-    Effect.gen(function* () {
-      const providers = yield* startProviders
-      const gate = yield* startGate(providers, {
-        environment: { BACKOFF_BASE_MS: "20", BACKOFF_MAX_MS: "100", ANSWER_DEADLINE_MS: "500" }
-      })
-      return { providers, gate }
-    })
-  )
-}
-
-const setFaults = (origin: string, faults: object) =>
-  Effect.promise(() => fetch(`${origin}/_simulator/faults`, { method: "PUT", body: JSON.stringify(faults) }))
-
-layer(House.layer, { excludeTestServices: true, timeout: "3 minutes" })("from claim to end", (it) => {
+layer(
+  house({
+    environment: { BACKOFF_BASE_MS: "20", BACKOFF_MAX_MS: "100", ANSWER_DEADLINE_MS: "500" }
+  }),
+  { excludeTestServices: true, timeout: "3 minutes" }
+)("from claim to end", (it) => {
   const oneCard = Effect.gen(function* () {
     const { gate, providers } = yield* House
     const act = Cast.oneEvent(providers.client, "toss", { seed: World.newSeed(), copies: 2, now: Date.now() })

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs"
-import { Redacted, Schema } from "effect"
+import { Redacted } from "effect"
 import type { MasterKey } from "../crypto/Custody.ts"
+import { ConfigurationRefused, type Environment, EnvironmentReader } from "./EnvironmentReader.ts"
 
 /** What the environment says, checked. Times in milliseconds. Variables are listed in docs/configuration.md. */
 export interface Settings {
@@ -50,81 +50,9 @@ export interface Settings {
   readonly logLevel: "Trace" | "Debug" | "Info" | "Warn" | "Error"
 }
 
-/** Every problem of the configuration at once: each names its variable and what was expected, never its value. */
-export class ConfigurationRefused extends Schema.TaggedError<ConfigurationRefused>()("ConfigurationRefused", {
-  problems: Schema.Array(Schema.String)
-}) {
-  override get message() {
-    return `configuration refused:\n${this.problems.map((problem) => `  - ${problem}`).join("\n")}`
-  }
-}
-
-type Environment = Readonly<Record<string, string | undefined>>
-
 const DAY = 86_400_000
 /** Toss redelivers for 3 d 19 h, PayPal for 3 d and by hand for longer: thirty days on top of the longest. */
 const LEAST_KEY_RETENTION_DAYS = 34
-
-class Reader {
-  readonly problems: Array<string> = []
-  readonly #environment: Environment
-  constructor(environment: Environment) {
-    this.#environment = environment
-  }
-
-  /** The variable, or what stands in the file that `NAME_FILE` names. Empty is absent. */
-  text(name: string): string | undefined {
-    const direct = this.#environment[name]
-    const file = this.#environment[`${name}_FILE`]
-    if (file === undefined || file === "") return direct === "" ? undefined : direct
-    if (direct !== undefined && direct !== "") {
-      this.problems.push(`${name} and ${name}_FILE are both set: keep one`)
-      return direct
-    }
-    try {
-      return readFileSync(file, "utf8").replace(/\r?\n$/, "")
-    } catch {
-      this.problems.push(`${name}_FILE names a file that cannot be read`)
-      return undefined
-    }
-  }
-  parsed<A>(name: string, expected: string, fallback: A, parse: (text: string) => A | undefined): A {
-    const text = this.text(name)
-    if (text === undefined) return fallback
-    const value = parse(text)
-    if (value !== undefined) return value
-    this.problems.push(`${name} must be ${expected}`)
-    return fallback
-  }
-  required<A>(name: string, expected: string, parse: (text: string) => A | undefined): A | undefined {
-    if (this.text(name) !== undefined) return this.parsed<A | undefined>(name, expected, undefined, parse)
-    if (!this.problems.some((problem) => problem.startsWith(`${name}_FILE `)))
-      this.problems.push(`${name} is required: ${expected}`)
-    return undefined
-  }
-  whole(name: string, fallback: number, least: number, most: number) {
-    return this.parsed(name, `a whole number from ${least} to ${most}`, fallback, (text) => {
-      const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
-      return value >= least && value <= most ? value : undefined
-    })
-  }
-  choice<const A extends string>(name: string, choices: ReadonlyArray<A>, fallback: A) {
-    return this.parsed(name, choices.join(" or "), fallback, (text) =>
-      choices.find((choice) => choice === text)
-    )
-  }
-  origin(name: string) {
-    return this.parsed<string | null>(
-      name,
-      "an origin such as http://127.0.0.1:9000, without a path",
-      null,
-      (text) => {
-        const url = URL.canParse(text) ? new URL(text) : undefined
-        return url !== undefined && url.origin === text.replace(/\/$/, "") ? url.origin : undefined
-      }
-    )
-  }
-}
 
 const masterKeys = (text: string) => {
   const keys: Array<MasterKey> = []
@@ -144,7 +72,7 @@ const masterKeys = (text: string) => {
 const secret = (least: number) => (text: string) =>
   text.length >= least && text.trim() === text ? Redacted.make(text) : undefined
 
-const kafka = (read: Reader, needed: boolean): Settings["kafka"] => {
+const kafka = (read: EnvironmentReader, needed: boolean): Settings["kafka"] => {
   const brokers = (text: string) => {
     const list = text.split(",").map((part) => part.trim())
     return list.every((part) => /^[^\s:]+:\d{1,5}$/.test(part)) ? list : undefined
@@ -174,12 +102,12 @@ const kafka = (read: Reader, needed: boolean): Settings["kafka"] => {
     : { brokers: list, topicPrefix, tls, sasl: { mechanism, username, password } }
 }
 
-const testOnly = (read: Reader, name: string, given: boolean, allowed: boolean) => {
+const testOnly = (read: EnvironmentReader, name: string, given: boolean, allowed: boolean) => {
   if (given && !allowed)
     read.problems.push(`${name} is for tests only: remove it, or set ALLOW_TEST_PROVIDERS=yes`)
 }
 
-const paypal = (read: Reader, testAllowed: boolean): Settings["paypal"] => {
+const paypal = (read: EnvironmentReader, testAllowed: boolean): Settings["paypal"] => {
   const webhookId = read.parsed<string | null>(
     "PAYPAL_WEBHOOK_ID",
     "the id of the webhook in PayPal's dashboard",
@@ -205,7 +133,7 @@ const paypal = (read: Reader, testAllowed: boolean): Settings["paypal"] => {
   return webhookId === null ? null : { webhookId, ...settings }
 }
 
-const toss = (read: Reader, testAllowed: boolean): Settings["toss"] => {
+const toss = (read: EnvironmentReader, testAllowed: boolean): Settings["toss"] => {
   const secretKey = read.parsed("TOSS_SECRET_KEY", "the secret key, at least 16 characters", null, secret(16))
   const securityKeys = read.parsed<ReadonlyArray<Redacted.Redacted>>(
     "TOSS_SECURITY_KEYS",
@@ -223,8 +151,8 @@ const toss = (read: Reader, testAllowed: boolean): Settings["toss"] => {
   return secretKey === null ? null : { secretKey, securityKeys, apiOrigin }
 }
 
-const part = <A>(environment: Environment, take: (read: Reader) => A): A => {
-  const read = new Reader(environment)
+const part = <A>(environment: Environment, take: (read: EnvironmentReader) => A): A => {
+  const read = new EnvironmentReader(environment)
   const value = take(read)
   if (read.problems.length > 0) throw new ConfigurationRefused({ problems: read.problems })
   return value
@@ -244,7 +172,7 @@ export const read = (
   environment: Environment,
   options: { readonly relay: boolean; readonly terminal: boolean; readonly defaultHost: string }
 ): Settings => {
-  const read = new Reader(environment)
+  const read = new EnvironmentReader(environment)
   const databaseUrl = read.required("DATABASE_URL", "postgres://user:password@host:port/database", (text) =>
     URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol) ? Redacted.make(text) : undefined
   )

@@ -16,6 +16,13 @@ export interface GroupingOptions<Item, Answer> {
   readonly run: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Answer>, DatabaseError>
 }
 
+/** Rows of a group, and statements in flight: more of either made no more of the whole. */
+export const MAX_ROWS = 200
+export const IN_FLIGHT = 2
+
+/** What names an event among the items of a group. */
+export const rowName = (provider: string, dedupKey: string) => `${provider}\n${dedupKey}`
+
 /** Deadlocks and unseen rows are rare and short-lived: past this many the database is in trouble. */
 const REPEATS = 20
 

@@ -1,15 +1,12 @@
-import { randomUUID } from "node:crypto"
 import { Effect, Layer } from "effect"
 import { digestText } from "../../domain/BillingFact.ts"
-import { DedupKey, ofConflict } from "../../domain/DedupKey.ts"
+import { DedupKey } from "../../domain/DedupKey.ts"
 import type { Endpoint } from "../../domain/Endpoint.ts"
 import { failpoint } from "../../domain/Failpoint.ts"
 import { Fence } from "../../domain/Fence.ts"
 import {
   type Claim,
-  type ClaimAnswer,
   ClaimLost,
-  type ClaimRequest,
   type DueEvent,
   EffectConflict,
   type Failure,
@@ -21,184 +18,31 @@ import {
 import { Policy } from "../../domain/Policy.ts"
 import type { Interpretation } from "../../domain/Provider.ts"
 import { Custody } from "../crypto/Custody.ts"
-import { type ClaimRow, claimRows } from "./claimStatement.ts"
+import { makeClaim } from "./claim.ts"
 import { type CompleteResult, type CompleteRow, completeRows } from "./completeStatement.ts"
 import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import { type FailResult, type FailRow, failRows, renewRows } from "./failStatement.ts"
 import * as Grouping from "./Grouping.ts"
 import { LogSignal } from "./LogSignal.ts"
-import { type ReclaimResult, reclaimRows } from "./reclaimStatement.ts"
 import { takeRows } from "./takeStatement.ts"
 
-/** Size of a group and statements in flight: measured in docs/adr. */
-const MAX_ROWS = 200
-const IN_FLIGHT = 2
-
-/** Deliveries of one body under one key and transmission that wait for the same statement: one row speaks for all. */
-interface Waiting {
-  readonly request: ClaimRequest
-  readonly dedupKey: DedupKey
-  readonly kind: ClaimRow["kind"]
-  readonly token: string
-  count: number
-}
-
-type ClaimResult = ReclaimResult | { readonly result: "forged" | "quarantined" | "conflict" }
-
 const unavailable = (error: DatabaseError) => new StoreUnavailable({ code: error.code })
-const rowName = (provider: string, dedupKey: string) => `${provider}\n${dedupKey}`
 
 const make = Effect.gen(function* () {
-  const { claims, completions } = yield* Database
+  const { completions } = yield* Database
   const custody = yield* Custody
   const policy = yield* Policy
   const signal = yield* LogSignal
   const committed = <A, E>(self: Effect.Effect<A, E>) => Effect.tap(self, () => Effect.sync(signal.raise))
 
-  const waitingRows = new Map<
-    string,
-    { waiting: Waiting; answer: Effect.Effect<ClaimResult, DatabaseError> }
-  >()
-  const nameOf = ({ delivery, identity }: ClaimRequest, dedupKey: string) =>
-    `${rowName(delivery.endpoint.name, dedupKey)}\n${delivery.hash}\n${identity.transmission?.id ?? ""}`
-
-  const claimRow = ({ request, dedupKey, kind, token }: Waiting): ClaimRow => {
-    const { delivery, identity, trace } = request
-    const sealed = custody.seal(delivery.endpoint.name, dedupKey, delivery.body)
-    return {
-      provider: delivery.endpoint.name,
-      dedupKey,
-      requestHash: delivery.hash,
-      token,
-      eventType: identity.eventType,
-      trace,
-      keyId: sealed.keyId,
-      sealed: sealed.bytes,
-      kind,
-      original: kind === "conflict" ? identity.dedupKey : null,
-      transmission: identity.transmission
-    }
-  }
-
-  const submitClaim = yield* Grouping.make<Waiting, ClaimResult>({
-    maxRows: MAX_ROWS,
-    inFlight: IN_FLIGHT,
-    exclusive: ({ request: { delivery, identity }, dedupKey }) => {
-      const { transmission } = identity
-      const row = rowName(delivery.endpoint.name, dedupKey)
-      return transmission === null
-        ? [row]
-        : [row, `${delivery.endpoint.name}\t${transmission.id}\t${transmission.crc32}`]
-    },
-    run: Effect.fnUntraced(function* (items) {
-      // From here on nobody may join: the counts go into the statement.
-      for (const { request, dedupKey } of items) waitingRows.delete(nameOf(request, dedupKey))
-      const rows = items.map(claimRow)
-      const counts = items.map(({ count }) => count)
-      yield* failpoint("claim.before")
-      const first = yield* claimRows(claims, rows, counts, policy.leaseMs)
-      const taken = first.flatMap((result, index) => (result === "taken" ? [index] : []))
-      const second =
-        taken.length === 0
-          ? []
-          : yield* reclaimRows(
-              claims,
-              taken.map((index) => rows[index]!),
-              taken.map((index) => counts[index]!),
-              {
-                leaseMs: policy.leaseMs,
-                maxAttempts: policy.maxAttempts,
-                redeliveryIntervalMs: policy.backoffBaseMs
-              }
-            )
-      yield* failpoint("claim.after")
-      const answers = new Map(taken.map((index, at) => [index, second[at]!]))
-      return first.map((result, index): ClaimResult => {
-        if (result === "forged") return { result }
-        if (result === "taken") return answers.get(index)!
-        return rows[index]!.kind === "claim"
-          ? { result: "claimed", fence: 1, because: "first", failures: 0 }
-          : rows[index]!.kind === "quarantine"
-            ? { result: "quarantined" }
-            : { result: "conflict" }
-      })
-    })
-  })
-
-  /** Joins deliveries that wait already, or waits as the first of its kind; the second value tells which. */
-  const claimResult = (request: ClaimRequest, dedupKey: DedupKey, kind: ClaimRow["kind"]) =>
-    Effect.suspend(() => {
-      const name = nameOf(request, dedupKey)
-      const present = waitingRows.get(name)
-      if (present !== undefined) {
-        present.waiting.count += 1
-        return Effect.map(present.answer, (result) => ({ result, twin: true }))
-      }
-      const waiting: Waiting = { request, dedupKey, kind, token: randomUUID(), count: 1 }
-      const shared = Promise.withResolvers<Effect.Effect<ClaimResult, DatabaseError>>()
-      waitingRows.set(name, { waiting, answer: Effect.flatten(Effect.promise(() => shared.promise)) })
-      return committed(submitClaim(waiting)).pipe(
-        Effect.onExit((exit) => Effect.sync(() => shared.resolve(exit))),
-        Effect.map((result) => ({ result, twin: false }))
-      )
-    })
-
-  const claim = Effect.fnUntraced(
-    function* (request: ClaimRequest) {
-      const { delivery, identity } = request
-      let { result, twin } = yield* claimResult(
-        request,
-        identity.dedupKey,
-        identity.quarantine ? "quarantine" : "claim"
-      )
-      // Same key, other body: kept under a key of its own, for a person.
-      if (result.result === "mismatch")
-        ({ result, twin } = yield* claimResult(
-          request,
-          ofConflict(identity.dedupKey, delivery.hash),
-          "conflict"
-        ))
-      switch (result.result) {
-        case "forged":
-          return { _tag: "Forged" } satisfies ClaimAnswer
-        case "quarantined":
-          return twin
-            ? ({ _tag: "Duplicate", state: "quarantined" } satisfies ClaimAnswer)
-            : ({ _tag: "Quarantined" } satisfies ClaimAnswer)
-        case "conflict":
-          return twin
-            ? ({ _tag: "Duplicate", state: "conflict" } satisfies ClaimAnswer)
-            : ({ _tag: "Conflict" } satisfies ClaimAnswer)
-        case "duplicate":
-          return { _tag: "Duplicate", state: result.state } satisfies ClaimAnswer
-        case "claimed":
-          return twin
-            ? ({ _tag: "Duplicate", state: "processing" } satisfies ClaimAnswer)
-            : ({
-                _tag: "Claimed",
-                claim: {
-                  endpoint: delivery.endpoint,
-                  dedupKey: identity.dedupKey,
-                  fence: Fence.make(result.fence),
-                  because: result.because,
-                  failures: result.failures,
-                  trace: request.trace
-                }
-              } satisfies ClaimAnswer)
-        default:
-          // Purged between two statements, or a conflict within a conflict: the provider comes again.
-          return yield* new StoreUnavailable({ code: "PURGED" })
-      }
-    },
-    (self) => Effect.catchTag(self, "DatabaseError", (error) => Effect.fail(unavailable(error)))
-  )
+  const claim = yield* makeClaim(committed)
 
   const submitComplete = yield* Grouping.make<CompleteRow, CompleteResult>({
-    maxRows: MAX_ROWS,
-    inFlight: IN_FLIGHT,
+    maxRows: Grouping.MAX_ROWS,
+    inFlight: Grouping.IN_FLIGHT,
     exclusive: (row) => [
-      rowName(row.provider, row.dedupKey),
+      Grouping.rowName(row.provider, row.dedupKey),
       ...row.facts.map(({ effectKey }) => `${row.provider}\t${effectKey}`)
     ],
     run: (rows) =>
@@ -231,9 +75,9 @@ const make = Effect.gen(function* () {
   })
 
   const submitFail = yield* Grouping.make<FailRow, FailResult>({
-    maxRows: MAX_ROWS,
+    maxRows: Grouping.MAX_ROWS,
     inFlight: 1,
-    exclusive: (row) => [rowName(row.provider, row.dedupKey)],
+    exclusive: (row) => [Grouping.rowName(row.provider, row.dedupKey)],
     run: (rows) =>
       failpoint("fail.before").pipe(
         Effect.andThen(failRows(completions, rows, policy.maxAttempts)),
@@ -262,7 +106,7 @@ const make = Effect.gen(function* () {
   const submitRenew = yield* Grouping.make<Claim, boolean>({
     maxRows: 1000,
     inFlight: 1,
-    exclusive: (claim) => [rowName(claim.endpoint.name, claim.dedupKey)],
+    exclusive: (claim) => [Grouping.rowName(claim.endpoint.name, claim.dedupKey)],
     run: (claimed) =>
       renewRows(
         completions,
