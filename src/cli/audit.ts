@@ -9,6 +9,7 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { dataDirFlag, devFile } from "./DevService.ts"
 import { databaseUrlOf } from "./EventsOf.ts"
 import { json, ofEndpoint } from "./eventFlags.ts"
+import { inBackground } from "./inBackground.ts"
 import { database, unreachable } from "./Service.ts"
 
 /** How Kafka is reached: as the environment says, else as a running `npm start` does, where that is the database too. */
@@ -39,6 +40,7 @@ export const audit = Command.make(
     dataDir: dataDirFlag
   },
   Effect.fnUntraced(function* ({ dataDir, endpoint, json, limit, rebuild }) {
+    yield* inBackground
     const found = yield* databaseUrlOf(dataDir)
     const kafka = yield* kafkaOf(dataDir, found.from)
     const findings: Array<Finding> = []

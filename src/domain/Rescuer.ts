@@ -70,8 +70,9 @@ export const layer = (options: RescuerOptions) =>
               )
             )
           }
-          // A full take says that there is more: look again at once.
-          if (due.length + parked < wanted)
+          // A full take says that there is more: look again at once. Not so for what no API knows: a flood of forgeries
+          // must not have the provider's API to itself, so those are asked for at the pace of the polls.
+          if (lane === "unconfirmed" || due.length + parked < wanted)
             yield* Effect.sleep(options.pollMs * (0.75 + (yield* Random.next) / 2))
         })
         return yield* look.pipe(

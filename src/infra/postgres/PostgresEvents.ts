@@ -19,6 +19,7 @@ import {
 } from "./redriveStatement.ts"
 import { showRow } from "./showStatement.ts"
 import { recentClaimRows } from "./statusStatement.ts"
+import { unhurried } from "./unhurried.ts"
 
 /** Rows of one commit of a bulk act. */
 const BATCH = 500
@@ -100,7 +101,9 @@ const make = Effect.gen(function* () {
       let redriven = 0
       for (let at = 0; at < names.length; at += BATCH) {
         const batch = names.slice(at, at + BATCH)
-        redriven += yield* unavailable(raised(repeated(redriveRows(claims, filter.state, batch, by))))
+        redriven += yield* unhurried(
+          unavailable(raised(repeated(redriveRows(claims, filter.state, batch, by))))
+        )
       }
       const last = names.length === RUN ? names.at(-1) : undefined
       return {

@@ -8,6 +8,7 @@ import {
   replaceBodies,
   type SealedRow
 } from "./rotateStatements.ts"
+import { unhurried } from "./unhurried.ts"
 
 export interface RotationSummary {
   /** Bodies that were looked at. */
@@ -36,7 +37,7 @@ export const rotate = Effect.fnUntraced(function* (
   let done = { seen: 0, rotated: 0, gone: 0, broken: 0 }
   let after: SealedRow | undefined
   while (true) {
-    const { more, rows } = yield* nextBodies(claims, keyId, after)
+    const { more, rows } = yield* unhurried(nextBodies(claims, keyId, after))
     const resealed: Array<ResealedRow> = []
     for (const row of rows) {
       const { dedup_key, key_id, provider, sealed } = row
@@ -47,7 +48,7 @@ export const rotate = Effect.fnUntraced(function* (
       else if (opened.failure._tag === "MasterKeyMissing") missing[key_id] = (missing[key_id] ?? 0) + 1
       else done = { ...done, broken: done.broken + 1 }
     }
-    const replaced = resealed.length === 0 ? 0 : yield* replaceBodies(claims, keyId, resealed)
+    const replaced = resealed.length === 0 ? 0 : yield* unhurried(replaceBodies(claims, keyId, resealed))
     done = {
       ...done,
       seen: done.seen + rows.length,
