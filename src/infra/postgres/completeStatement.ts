@@ -29,6 +29,9 @@ export type CompleteResult = "done" | "stale" | "conflict"
  * was fenced off books nothing. Rows are locked, and effects inserted, in key order, so that groups cannot deadlock. An
  * effect that somebody else committed after this snapshot is known by its conflict alone: the statement is repeated, to
  * see whether it agrees. A completion of ours whose reply was lost shows as `done` under our own fence.
+ *
+ * Rows are found by their key. `status || ''` keeps the planner from the index on the status, which holds the dead entries
+ * of all rows that moved on since the last vacuum.
  */
 const COMPLETE = `
 WITH v AS (
@@ -45,7 +48,7 @@ WITH v AS (
   SELECT DISTINCT f.n FROM f JOIN known USING (n, ord) WHERE known.digest <> f.digest
 ), r AS (
   SELECT e.id, v.n, v.event_type FROM webhook_dedup_events e JOIN v USING (provider, dedup_key)
-   WHERE e.status = 'processing' AND e.fence = v.fence AND v.n NOT IN (SELECT n FROM clash)
+   WHERE e.status || '' = 'processing' AND e.fence = v.fence AND v.n NOT IN (SELECT n FROM clash)
    ORDER BY e.provider, e.dedup_key
      FOR UPDATE OF e
 ), c AS (

@@ -34,7 +34,7 @@ WITH v AS (
 ), r AS (
   SELECT e.id, v.*, v.permanent OR (v.counted AND e.attempts + 1 >= $10::int) AS parked
     FROM webhook_dedup_events e JOIN v USING (provider, dedup_key)
-   WHERE e.status = 'processing' AND e.fence = v.fence
+   WHERE e.status || '' = 'processing' AND e.fence = v.fence
    ORDER BY e.provider, e.dedup_key
      FOR UPDATE OF e
 ), c AS (
@@ -103,7 +103,7 @@ WITH v AS (
   SELECT * FROM unnest($1::text[], $2::text[], $3::int[]) WITH ORDINALITY AS v(provider, dedup_key, fence, n)
 ), r AS (
   SELECT e.id, v.n FROM webhook_dedup_events e JOIN v USING (provider, dedup_key)
-   WHERE e.status = 'processing' AND e.fence = v.fence
+   WHERE e.status || '' = 'processing' AND e.fence = v.fence
    ORDER BY e.provider, e.dedup_key
      FOR UPDATE OF e
 ), c AS (
