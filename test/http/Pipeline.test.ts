@@ -70,7 +70,6 @@ layer(
         const { deposit, event, rowOf, send } = yield* oneCard
         yield* send
         assert.deepInclude(yield* Effect.promise(rowOf), { status: "failed", error_code: "unconfirmed" })
-        assert.deepStrictEqual((yield* send).body.status, "already_processed")
         const [none] = yield* Effect.promise(
           () =>
             gate.sql`SELECT count(*)::int AS facts FROM billing_effects WHERE dedup_key = ${event.dedupKey}`
