@@ -44,8 +44,8 @@ writeFileSync(
   `# A fault at every step
 
 Made by \`npm run faults\` (${runs.length} runs). In each, one gate takes the webhooks of both providers, 30 events in 60 deliveries, with one
-failpoint armed; a second gate stands beside it. Toss's API is slower than a heartbeat and fails for every seventh
-request; leases last one second. **kill**: kill -9, and a new start. **throw**: a defect. **delay**: two and a half
+failpoint armed; a second gate stands beside it. Toss's API is slower than a heartbeat and fails for three in ten
+requests; leases last one second. **kill**: kill -9, and a new start. **throw**: a defect. **delay**: two and a half
 leases. **stop**: SIGSTOP for as long, then SIGCONT. A run is ok when the failpoint was passed, every event that was
 answered 200 is done, \`oncegate audit\` is clean, and a \`read_committed\` reader finds in Kafka exactly the facts of the providers' history, once each.
 

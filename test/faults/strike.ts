@@ -91,7 +91,7 @@ export const strike = Effect.fnUntraced(function* (
     const wake = setInterval(() => {
       if (!first.output().includes("FAILPOINT ")) return
       clearInterval(wake)
-      setTimeout(() => process.kill(first.child.pid!, "SIGCONT"), PAST_THE_LEASE_MS)
+      setTimeout(() => first.child.kill("SIGCONT"), PAST_THE_LEASE_MS)
     }, 50)
     yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(wake)))
   }
