@@ -88,6 +88,13 @@ const serveIngress = Effect.fnUntraced(function* (settings: Settings) {
   const ingress = yield* Ingress.Ingress
   const context = yield* Effect.context<Database.Database | Ingress.Ingress>()
   const health = Health.handler(Effect.provideContext(ready, context))
+  // Runs after the listener is closed and before the workers end: a client that hung up leaves its claim under way.
+  yield* Effect.addFinalizer(() =>
+    Effect.sleep(20).pipe(
+      Effect.repeat({ while: () => Effect.sync(() => ingress.inFlight() > 0) }),
+      Effect.timeoutOption(DRAIN_MS)
+    )
+  )
   const address = yield* listen(
     { variable: "PORT", host: settings.host, port: settings.port },
     (request, response) => {

@@ -35,6 +35,20 @@ const postgres = (folder: string, given: string | undefined) =>
 
 const row = (name: string, text: string) => Console.log(`  ${name.padEnd(11)} ${text}`)
 
+/**
+ * Ends when npm is gone. npm passes SIGTERM to its shell, which dies of it and tells nobody: without this, stopping npm
+ * would leave all of it running.
+ */
+const orphaned = Effect.suspend(() => {
+  const parent = process.ppid
+  return process.env.npm_lifecycle_event === "start"
+    ? Effect.sleep(500).pipe(
+        Effect.repeat({ while: () => Effect.sync(() => process.ppid === parent) }),
+        Effect.andThen(Effect.interrupt)
+      )
+    : Effect.never
+})
+
 export const dev = Command.make(
   "dev",
   {},
@@ -125,7 +139,7 @@ export const dev = Command.make(
         yield* Console.log(
           "\nReady. In another terminal:\n\n  npx oncegate simulate --provider all --events 200 --copies 3\n  npx oncegate status --watch\n\nCtrl-C stops everything; the data stay."
         )
-        return yield* Effect.never
+        return yield* orphaned
       }).pipe(Effect.provide(logs))
     }).pipe(Effect.scoped)
   })

@@ -1,8 +1,7 @@
-import { Context, Effect, Fiber, Layer, Random, Schedule } from "effect"
+import { Context, Effect, Layer, Random, Schedule } from "effect"
 import { alarm } from "./Alarm.ts"
 import { fail } from "./fail.ts"
 import { type Claim, type DueEvent, GateStore, type Lane } from "./GateStore.ts"
-import type { Policy } from "./Policy.ts"
 import { ProcessFailed, type Provider, Providers } from "./Provider.ts"
 import { Workers } from "./Workers.ts"
 
@@ -17,11 +16,15 @@ const lanes: ReadonlyArray<Lane> = ["rescue", "retry", "unconfirmed"]
 
 type Want = Exclude<DueEvent["body"], Uint8Array>
 
-/** What cannot be processed for want of its body fails by the kind of the want. */
+/** What cannot be processed for want of its body fails by the kind of the want; parking alarms by itself. */
 const settleBodiless = (claim: Claim, want: Want) =>
   fail(claim, ProcessFailed.of(want === "master_key_missing" ? "world" : "permanent", want)).pipe(
-    Effect.andThen(
-      alarm(want, "an event cannot be processed: its body cannot be had", { provider: claim.endpoint.name })
+    Effect.andThen((state) =>
+      state === "parked"
+        ? Effect.void
+        : alarm(want, "an event waits: the master key of its body is not configured", {
+            provider: claim.endpoint.name
+          })
     ),
     Effect.ignore
   )
@@ -46,30 +49,32 @@ export const layer = (options: RescuerOptions) =>
       const tend = Effect.fnUntraced(function* (provider: Provider, lane: Lane) {
         const places = options.concurrency[lane]
         let busy = 0
-        const settle = ({ body, claim }: DueEvent): Effect.Effect<unknown, never, GateStore | Policy> =>
-          typeof body === "string"
-            ? settleBodiless(claim, body)
-            : Effect.suspend(() => Fiber.await(workers.start(provider, claim, body)))
+        // Not to be interrupted: what was taken must be begun, or nobody would hand it back at shutdown.
+        const takeAndBegin = (wanted: number) =>
+          Effect.uninterruptible(
+            Effect.gen(function* () {
+              const taken = yield* store.take(provider.endpoint, lane, wanted)
+              for (const { body, claim } of taken.due) {
+                if (typeof body === "string") yield* settleBodiless(claim, body)
+                else {
+                  busy += 1
+                  workers.start(provider, claim, body).addObserver(() => {
+                    busy -= 1
+                  })
+                }
+              }
+              return taken
+            })
+          )
         const look = Effect.gen(function* () {
           if (busy >= places) return yield* Effect.sleep(options.pollMs / 10)
           const wanted = places - busy
-          const { due, parked } = yield* store.take(provider.endpoint, lane, wanted)
+          const { due, parked } = yield* takeAndBegin(wanted)
           if (parked > 0)
             yield* alarm("attempts_exhausted", "events were parked: their attempts are spent", {
               provider: provider.endpoint.name,
               count: parked
             })
-          for (const event of due) {
-            busy += 1
-            yield* Effect.forkScoped(
-              Effect.ensuring(
-                settle(event),
-                Effect.sync(() => {
-                  busy -= 1
-                })
-              )
-            )
-          }
           // A full take says that there is more: look again at once. Not so for what no API knows: a flood of forgeries
           // must not have the provider's API to itself, so those are asked for at the pace of the polls.
           if (lane === "unconfirmed" || due.length + parked < wanted)

@@ -26,22 +26,25 @@ export const layer = (options: { readonly drainMs: number }) =>
     Effect.gen(function* () {
       const store = yield* GateStore
       const context = yield* Effect.context<GateStore | Policy>()
+      let closing = false
       const running = new Set<Fiber.Fiber<Settled, StoreUnavailable>>()
       const fork = Effect.runForkWith(context)
 
       yield* Effect.addFinalizer(() =>
-        Effect.forEach([...running], (fiber) => Fiber.await(fiber), {
-          concurrency: "unbounded",
-          discard: true
-        }).pipe(
-          Effect.timeoutOption(options.drainMs),
-          Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...running])))
-        )
+        Effect.gen(function* () {
+          closing = true
+          yield* Effect.forEach([...running], (fiber) => Fiber.await(fiber), {
+            concurrency: "unbounded",
+            discard: true
+          }).pipe(Effect.timeoutOption(options.drainMs))
+          yield* Fiber.interruptAll([...running])
+        })
       )
       return Workers.of({
         start: (provider, claim, body) => {
           const fiber = fork(
-            process(provider, claim, body).pipe(
+            // A claim that came through while the last work was awaited is handed back at once.
+            (closing ? Effect.interrupt : process(provider, claim, body)).pipe(
               Effect.onInterrupt(() => Effect.ignore(store.release(claim))),
               Effect.annotateLogs({ provider: claim.endpoint.name })
             )

@@ -1,4 +1,5 @@
 import { Effect, Random, Schedule } from "effect"
+import { alarm } from "./Alarm.ts"
 import { type Claim, GateStore } from "./GateStore.ts"
 import { backoffMs, Policy } from "./Policy.ts"
 import type { ProcessFailed } from "./Provider.ts"
@@ -15,7 +16,7 @@ export const fail = Effect.fnUntraced(function* (
     backoffMs(policy, failure.code, claim.failures, yield* Random.next),
     Math.min(failure.retryAfterMs ?? 0, policy.backoffMaxMs)
   )
-  return yield* store
+  const state = yield* store
     .fail(claim, {
       kind: failure.kind,
       code: failure.code,
@@ -28,4 +29,9 @@ export const fail = Effect.fnUntraced(function* (
         schedule: Schedule.spaced(200).pipe(Schedule.jittered, Schedule.upTo({ duration: policy.leaseMs }))
       })
     )
+  if (state === "parked")
+    yield* alarm(failure.code, "an event was parked: only a person moves it on", {
+      provider: claim.endpoint.name
+    })
+  return state
 })

@@ -175,7 +175,8 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
     if (provider === undefined) return refuse(request, response, Problems.unknownEndpoint)
     if (request.method !== "POST") return refuse(request, response, Problems.methodNotAllowed)
     if (!isJson(request)) return refuse(request, response, Problems.unsupportedType)
-    if (inFlight >= options.maxInFlight) return refuse(request, response, Problems.overloaded)
+    if (Math.max(inFlight, workers.inFlight()) >= options.maxInFlight)
+      return refuse(request, response, Problems.overloaded)
     inFlight += 1
     readBody(request, options.maxBodyBytes, (body) => {
       if (typeof body === "string") {

@@ -43,7 +43,9 @@ const make = Effect.gen(function* () {
     inFlight: Grouping.IN_FLIGHT,
     exclusive: (row) => [
       Grouping.rowName(row.provider, row.dedupKey),
-      ...row.facts.map(({ effectKey }) => `${row.provider}\t${effectKey}`)
+      ...row.facts.map(({ effectKey }) => `${row.provider}\t${effectKey}`),
+      // A fact that depends on another one of its payment must see it: not in one statement.
+      ...row.facts.map(({ payment }) => `${row.provider}\tof ${payment}`)
     ],
     run: (rows) =>
       failpoint("complete.before").pipe(
@@ -63,6 +65,7 @@ const make = Effect.gen(function* () {
         effectKey: fact.effect_key,
         digest: digestText(fact),
         onlyAfter: onlyAfter ?? null,
+        payment: fact.payment_reference,
         data: JSON.stringify(fact)
       }))
     }

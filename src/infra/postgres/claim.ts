@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
+import { alarm } from "../../domain/Alarm.ts"
 import { type DedupKey, ofConflict } from "../../domain/DedupKey.ts"
 import { failpoint } from "../../domain/Failpoint.ts"
 import { Fence } from "../../domain/Fence.ts"
@@ -21,7 +22,14 @@ interface Waiting {
   count: number
 }
 
-type ClaimResult = ReclaimResult | { readonly result: "forged" | "quarantined" | "conflict" }
+type ClaimResult =
+  | ReclaimResult
+  | { readonly result: "forged" }
+  /** The first statement was committed for others of the group; for this row the second one failed. */
+  | { readonly result: "unknown"; readonly error: DatabaseError }
+
+/** Lock and statement time-outs: the fault of one row, as far as anyone can tell. */
+const STUCK: ReadonlySet<string> = new Set(["55P03", "57014"])
 
 /** Claims in groups: deliveries that wait together share statements, identical ones share a row. */
 export const makeClaim = Effect.fnUntraced(function* (
@@ -55,6 +63,33 @@ export const makeClaim = Effect.fnUntraced(function* (
     }
   }
 
+  const reclaimOnce = (items: ReadonlyArray<{ readonly row: ClaimRow; readonly count: number }>) =>
+    reclaimRows(
+      claims,
+      items.map(({ row }) => row),
+      items.map(({ count }) => count),
+      { leaseMs: policy.leaseMs, maxAttempts: policy.maxAttempts, redeliveryIntervalMs: policy.backoffBaseMs }
+    ).pipe(
+      Effect.retry({ while: ({ fate }) => fate === "repeat", times: 20 }),
+      Effect.retry({ while: ({ fate }) => fate === "ambiguous", times: 1 })
+    )
+
+  /**
+   * By now the first statement is committed for others of the group: what fails here fails its own rows only. One that
+   * is bad, or waits for a lock, is asked for apart from the rest.
+   */
+  const reclaim = (
+    items: ReadonlyArray<{ readonly row: ClaimRow; readonly count: number }>
+  ): Effect.Effect<ReadonlyArray<ClaimResult>> =>
+    Effect.catch(reclaimOnce(items), (error) =>
+      items.length > 1 && (error.fate === "data" || STUCK.has(error.code))
+        ? Effect.map(
+            Effect.forEach(items, (item) => reclaim([item]), { concurrency: 2 }),
+            (results) => results.flat()
+          )
+        : Effect.succeed(items.map(() => ({ result: "unknown" as const, error })))
+    )
+
   const submitClaim = yield* Grouping.make<Waiting, ClaimResult>({
     maxRows: Grouping.MAX_ROWS,
     inFlight: Grouping.IN_FLIGHT,
@@ -76,16 +111,7 @@ export const makeClaim = Effect.fnUntraced(function* (
       const second =
         taken.length === 0
           ? []
-          : yield* reclaimRows(
-              claims,
-              taken.map((index) => rows[index]!),
-              taken.map((index) => counts[index]!),
-              {
-                leaseMs: policy.leaseMs,
-                maxAttempts: policy.maxAttempts,
-                redeliveryIntervalMs: policy.backoffBaseMs
-              }
-            )
+          : yield* reclaim(taken.map((index) => ({ row: rows[index]!, count: counts[index]! })))
       yield* failpoint("claim.after")
       const answers = new Map(taken.map((index, at) => [index, second[at]!]))
       return first.map((result, index): ClaimResult => {
@@ -145,6 +171,10 @@ export const makeClaim = Effect.fnUntraced(function* (
             ? ({ _tag: "Duplicate", state: "conflict" } satisfies ClaimAnswer)
             : ({ _tag: "Conflict" } satisfies ClaimAnswer)
         case "duplicate":
+          if (result.spent === true && !twin)
+            yield* alarm("attempts_exhausted", "an event was parked: its attempts are spent", {
+              provider: delivery.endpoint.name
+            })
           return { _tag: "Duplicate", state: result.state } satisfies ClaimAnswer
         case "claimed":
           return twin
@@ -160,6 +190,8 @@ export const makeClaim = Effect.fnUntraced(function* (
                   trace: request.trace
                 }
               } satisfies ClaimAnswer)
+        case "unknown":
+          return yield* new StoreUnavailable({ code: result.error.code })
         default:
           // Purged between two statements, or a conflict within a conflict: the provider comes again.
           return yield* new StoreUnavailable({ code: "PURGED" })

@@ -14,6 +14,8 @@ export interface CompleteRow {
     readonly digest: string
     /** Book only where a fact whose key starts so is booked. */
     readonly onlyAfter: string | null
+    /** Facts of one payment never share a statement with those of another event. */
+    readonly payment: string
     /** JSON of the fact. */
     readonly data: string
   }>
@@ -94,7 +96,7 @@ WITH v AS (
   ) AS rows ORDER BY n, ord
 )
 SELECT CASE WHEN c.n IS NOT NULL THEN 'done'
-            WHEN e.status = 'done' AND e.fence = v.fence THEN 'done'
+            WHEN e.status = 'done' AND e.fence = v.fence AND e.error_code IS DISTINCT FROM 'dismissed' THEN 'done'
             WHEN clash.n IS NOT NULL AND e.fence = v.fence THEN 'conflict'
             ELSE 'stale' END AS result
   FROM v LEFT JOIN c USING (n) LEFT JOIN clash USING (n)

@@ -18,8 +18,9 @@ export type ReclaimResult =
       readonly because: ReclaimReason | "first"
       readonly failures: number
     }
-  | { readonly result: "duplicate"; readonly state: DuplicateState }
-  | { readonly result: "mismatch" | "missing" }
+  /** `spent`: parked by this statement, because its attempts are spent. */
+  | { readonly result: "duplicate"; readonly state: DuplicateState; readonly spent: boolean | null }
+  | { readonly result: "quarantined" | "conflict" | "mismatch" | "missing" }
 
 /**
  * Re-claims what may be re-claimed, and classifies the rest, for a whole group. A new statement after the claim, and so
@@ -48,7 +49,7 @@ WITH v AS (
           OR (e.status = 'failed' AND (e.next_attempt_at IS NULL OR e.next_attempt_at <= clock_timestamp()))
           OR (e.status = 'failed' AND e.next_attempt_at < 'infinity'
               AND e.changed_at + $12::bigint * interval '1 ms' <= clock_timestamp())
-          OR (e.status = 'failed' AND e.error_code = 'no_custody')) -- this delivery brings the body
+          OR (e.status = 'failed' AND e.error_code IN ('no_custody', 'custody_broken'))) -- this delivery brings the body
    ORDER BY e.provider, e.dedup_key
      FOR UPDATE OF e
 ), u AS (
@@ -76,12 +77,19 @@ WITH v AS (
 ), p AS (
   INSERT INTO webhook_payloads (provider, dedup_key, key_id, sealed)
   SELECT v.provider, v.dedup_key, v.key_id, decode(v.sealed, 'base64') FROM u JOIN v USING (n) WHERE NOT u.spent
-  ON CONFLICT DO NOTHING
+  -- The hash is that of the row, so this is the same body; a blob that was broken, or whose key is gone, is replaced.
+  ON CONFLICT (provider, dedup_key) DO UPDATE SET key_id = EXCLUDED.key_id, sealed = EXCLUDED.sealed
 ), seen AS (
   SELECT v.n, CASE
            WHEN u.n IS NOT NULL THEN CASE WHEN u.spent THEN 'duplicate' ELSE 'claimed' END
            WHEN e.id IS NULL THEN 'missing'
            WHEN e.request_hash <> v.request_hash THEN 'mismatch'
+           -- An adopted row gets its hash from the delivery that wins it, which this snapshot may not see.
+           WHEN e.request_hash IS NULL AND v.kind = 'claim' AND (e.status = 'processing' OR e.error_code = 'no_custody')
+             THEN CASE WHEN oncegate_repeat('hash') THEN 'missing' END
+           -- Ours, whose reply was lost.
+           WHEN v.kind <> 'claim' AND e.claim_token = v.token
+             THEN CASE v.kind WHEN 'quarantine' THEN 'quarantined' ELSE 'conflict' END
            WHEN e.status = 'processing' AND e.claim_token = v.token THEN 'claimed'
            ELSE 'duplicate' END AS result,
          CASE
@@ -113,7 +121,7 @@ WITH v AS (
      WHERE s.result = 'duplicate' OR (u.n IS NOT NULL AND v.count > 1)
   ) AS rows ORDER BY n, note
 )
-SELECT result, state, fence, failures, because FROM seen ORDER BY n`
+SELECT s.result, s.state, s.fence, s.failures, s.because, u.spent FROM seen s LEFT JOIN u USING (n) ORDER BY n`
 
 /** One result a row, in the order of the rows. `counts`: deliveries of the row in this group. */
 export const reclaimRows = Effect.fnUntraced(function* (

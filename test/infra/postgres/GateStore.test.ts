@@ -342,6 +342,65 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
       })
     )
 
+    it.effect("a row that another session holds fails alone: the others of its group are claimed", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const store = yield* openStore(url, { policy: { backoffBaseMs: 0 } })
+        const held = yield* claimed(store, delivery("ev_held"))
+        yield* store.fail(held, { kind: "world", code: "provider_unavailable", delayMs: 60_000 })
+        const answers = yield* Effect.promise(() =>
+          sql.begin(async (transaction) => {
+            await transaction`SELECT 1 FROM webhook_dedup_events WHERE dedup_key = 'ev_held' FOR UPDATE`
+            return Effect.runPromise(
+              Effect.forEach(
+                ["ev_held", "ev_beside_1", "ev_beside_2"],
+                (key) =>
+                  Effect.match(store.claim(delivery(key)), {
+                    onSuccess: ({ _tag }): string => _tag,
+                    onFailure: ({ code }) => code
+                  }),
+                { concurrency: "unbounded" }
+              )
+            )
+          })
+        )
+        assert.deepStrictEqual(answers, ["55P03", "Claimed", "Claimed"])
+      })
+    )
+
+    it.effect("a body that broke in custody is replaced by the next delivery of it", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const store = yield* openStore(url, { policy: { leaseMs: 0 } })
+        yield* claimed(store, delivery("ev_broken"))
+        yield* Effect.promise(
+          () => sql`UPDATE webhook_payloads SET sealed = sealed || '\\x00' WHERE dedup_key = 'ev_broken'`
+        )
+        const { due } = yield* store.take(endpoint, "rescue", 100)
+        const broken = due.find(({ claim }) => claim.dedupKey === "ev_broken")!
+        assert.strictEqual(broken.body, "custody_broken")
+        yield* store.fail(broken.claim, { kind: "permanent", code: "custody_broken", delayMs: 0 })
+        yield* claimed(store, delivery("ev_broken"))
+        const again = (yield* store.take(endpoint, "rescue", 100)).due.find(
+          ({ claim }) => claim.dedupKey === "ev_broken"
+        )!
+        assert.strictEqual(Buffer.from(again.body as Uint8Array).toString(), "ev_broken")
+      })
+    )
+
+    it.effect("a worker whose event was parked and dismissed is not told that it succeeded", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const store = yield* openStore(url)
+        const claim = yield* claimed(store, delivery("ev_dismissed"))
+        yield* Effect.promise(
+          () => sql`UPDATE webhook_dedup_events SET status = 'done', error_code = 'dismissed', lease_until = NULL
+                     WHERE dedup_key = 'ev_dismissed'`
+        )
+        assert.strictEqual((yield* Effect.flip(store.complete(claim, proving())))._tag, "ClaimLost")
+      })
+    )
+
     it.effect("one bad row never fails its group", () =>
       Effect.gen(function* () {
         const { sql, url } = yield* Schema
