@@ -56,9 +56,7 @@ export const dev = Command.make(
     const given = process.env
     const folder = path.resolve(given.ONCEGATE_DATA_DIR ?? ".oncegate")
     const kept = yield* DevFolder.open(folder)
-    yield* Console.log(
-      `Oncegate, with all it needs, in ${path.relative("", folder) || "."} (the first start downloads Kafka)`
-    )
+    yield* Console.log(`Oncegate, with all it needs, in ${path.relative("", folder) || "."} `)
 
     yield* Effect.gen(function* () {
       const [pg, broker, simulator] = yield* Effect.all(

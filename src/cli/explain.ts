@@ -1,5 +1,16 @@
 import { createHash } from "node:crypto"
-import { Clock, Config, Console, Effect, FileSystem, Option, Redacted, Result, Schema } from "effect"
+import {
+  Clock,
+  Config,
+  ConfigProvider,
+  Console,
+  Effect,
+  FileSystem,
+  Option,
+  Redacted,
+  Result,
+  Schema
+} from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Delivery } from "../domain/Delivery.ts"
 import { type Endpoint, EndpointName, type Environment } from "../domain/Endpoint.ts"
@@ -10,6 +21,7 @@ import * as Toss from "../infra/providers/Toss.ts"
 import { paymentUrl } from "../infra/providers/TossApi.ts"
 import { isSigned, paymentNameOf, readEvent, tellsOfPayment } from "../infra/providers/TossEvent.ts"
 import { CommandFailed } from "./CommandFailed.ts"
+import { dataDirFlag, devFile } from "./DevService.ts"
 import { explainDelivery, render } from "./Explanation.ts"
 
 const KEY_RETENTION_MS = 400 * 86_400_000
@@ -50,6 +62,21 @@ const frozenAt = (clock: Clock.Clock, now: number): Clock.Clock => ({
 })
 
 const setting = (name: string) => Effect.orDie(Config.option(Config.String(name)))
+
+/**
+ * Settings of the environment; where it says nothing of this provider, those of a running `npm start`: a delivery of its
+ * simulator is judged as that gate would judge it.
+ */
+const settingsFor = Effect.fnUntraced(function* (
+  endpoint: string,
+  webhookId: Option.Option<string>,
+  dataDir: string
+) {
+  const key = endpoint === "paypal" ? "PAYPAL_WEBHOOK_ID" : "TOSS_SECRET_KEY"
+  const isSaid = process.env[key] !== undefined || Option.isSome(webhookId)
+  const dev = isSaid ? undefined : yield* devFile(dataDir)
+  return ConfigProvider.fromEnvRecord({ ...dev?.environment, ...process.env })
+})
 
 interface Input {
   readonly headers: string
@@ -151,11 +178,14 @@ export const explain = Command.make(
       Flag.optional,
       Flag.withDescription("the time to judge by, for a delivery of long ago, such as 2025-11-28T10:00:30Z")
     ),
+    dataDir: dataDirFlag,
     json: Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("machine readable"))
   },
-  Effect.fn(function* ({ at, endpoint, json, ...input }) {
+  Effect.fn(function* ({ at, dataDir, endpoint, json, ...input }) {
     const clock = yield* Clock.Clock
+    const settings = yield* settingsFor(endpoint, input.webhookId, dataDir)
     const told = yield* (endpoint === "paypal" ? explainPayPal(input) : explainToss(input)).pipe(
+      Effect.provideService(ConfigProvider.ConfigProvider, settings),
       Effect.provideService(Clock.Clock, Option.isSome(at) ? frozenAt(clock, at.value.getTime()) : clock)
     )
     yield* Console.log(json ? JSON.stringify(told, null, 2) : render(told))
