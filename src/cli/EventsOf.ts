@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Option, Redacted } from "effect"
 import type { Events } from "../domain/Events.ts"
 import { StoreUnavailable } from "../domain/GateStore.ts"
+import { names } from "../infra/postgres/Endpoints.ts"
 import * as LogSignal from "../infra/postgres/LogSignal.ts"
 import * as PostgresEvents from "../infra/postgres/PostgresEvents.ts"
 import { CommandFailed } from "./CommandFailed.ts"
@@ -45,6 +46,21 @@ export const explain = (found: DatabaseFound) => (error: StoreUnavailable) =>
         ? "the database of `npm start` does not answer: is it running? (set DATABASE_URL for another one)"
         : unreachable(error).message
   })
+
+/** A name that no endpoint has would look like an endpoint where all is well. */
+export const knownEndpoint = Effect.fnUntraced(function* (dataDir: string, endpoint: Option.Option<string>) {
+  if (Option.isNone(endpoint)) return
+  const found = yield* databaseUrlOf(dataDir)
+  const known = yield* names.pipe(
+    Effect.provide(database({ databaseUrl: found.url })),
+    Effect.mapError((error) => explain(found)(new StoreUnavailable({ code: error.code })))
+  )
+  // Rows written by others than a gate (the earlier one's, adopted) may be all there is.
+  if (known.length > 0 && !known.includes(endpoint.value))
+    return yield* new CommandFailed({
+      message: `there is no endpoint ${JSON.stringify(endpoint.value)} in this database: it knows ${known.join(", ")}`
+    })
+})
 
 /** Runs a command's work on the events of the database that was found. */
 export const withEvents = <A, E, R>(

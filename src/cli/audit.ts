@@ -7,7 +7,7 @@ import * as AuditProgress from "./AuditProgress.ts"
 import { findingText, summaryText } from "./auditText.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { dataDirFlag, devFile } from "./DevService.ts"
-import { databaseUrlOf } from "./EventsOf.ts"
+import { databaseUrlOf, knownEndpoint } from "./EventsOf.ts"
 import { json, ofEndpoint } from "./eventFlags.ts"
 import { inBackground } from "./inBackground.ts"
 import { database, unreachable } from "./Service.ts"
@@ -42,6 +42,7 @@ export const audit = Command.make(
   Effect.fnUntraced(function* ({ dataDir, endpoint, json, limit, rebuild }) {
     yield* inBackground
     const found = yield* databaseUrlOf(dataDir)
+    yield* knownEndpoint(dataDir, endpoint)
     const kafka = yield* kafkaOf(dataDir, found.from)
     const findings: Array<Finding> = []
     const startedMs = yield* Clock.currentTimeMillis

@@ -3,7 +3,7 @@ import { Command, Flag } from "effect/cli"
 import { Events, type ListFilter, MAX_PAGE } from "../domain/Events.ts"
 import { EventState } from "../domain/EventView.ts"
 import { dataDirFlag } from "./DevService.ts"
-import { withEvents } from "./EventsOf.ts"
+import { knownEndpoint, withEvents } from "./EventsOf.ts"
 import { choices, code, endpoint, json, key, ofEndpoint, since, stateOf } from "./eventFlags.ts"
 import { detailText, pageText } from "./eventsText.ts"
 import { dismiss, redrive } from "./redrive.ts"
@@ -40,6 +40,7 @@ const list = Command.make(
       ...(Option.isSome(options.code) ? { code: options.code.value } : {}),
       ...(Option.isSome(options.since) ? { since: options.since.value } : {})
     }
+    yield* knownEndpoint(options.dataDir, options.endpoint)
     const page = yield* withEvents(
       options.dataDir,
       Events.use((events) =>

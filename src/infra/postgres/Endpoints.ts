@@ -24,6 +24,16 @@ const find = Effect.fnUntraced(function* (name: string) {
   return row
 })
 
+/** Every endpoint that ever started on this database. */
+export const names = Effect.gen(function* () {
+  const { claims } = yield* Database
+  const rows = yield* claims.query<{ name: string }>(
+    "endpoint names",
+    "SELECT name FROM webhook_endpoints ORDER BY name"
+  )
+  return rows.map(({ name }) => name)
+})
+
 /** HMAC key of an endpoint's pseudonyms, or undefined where it never started. */
 export const pseudonymKey = (name: string) => Effect.map(find(name), (row) => row?.pseudonym_key)
 
