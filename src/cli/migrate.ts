@@ -1,16 +1,9 @@
-import { Console, Effect, Redacted } from "effect"
+import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Migrations from "../infra/postgres/Migrations.ts"
+import { dataDirFlag } from "./DevService.ts"
+import { databaseUrlOf } from "./EventsOf.ts"
 import { database, StartRefused, unreachable } from "./Service.ts"
-
-const databaseUrl = Effect.suspend(() => {
-  const url = process.env.DATABASE_URL ?? ""
-  return URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol)
-    ? Effect.succeed(Redacted.make(url))
-    : Effect.fail(
-        new StartRefused({ message: "DATABASE_URL is required: postgres://user:password@host:port/database" })
-      )
-})
 
 export const migrate = Command.make(
   "migrate",
@@ -22,10 +15,11 @@ export const migrate = Command.make(
     dryRun: Flag.Boolean("dry-run").pipe(
       Flag.withDefault(false),
       Flag.withDescription("say what would be applied")
-    )
+    ),
+    dataDir: dataDirFlag
   },
-  Effect.fnUntraced(function* ({ dryRun, status }) {
-    const url = yield* databaseUrl
+  Effect.fnUntraced(function* ({ dataDir, dryRun, status }) {
+    const { url } = yield* databaseUrlOf(dataDir)
     yield* Effect.gen(function* () {
       if (status || dryRun) {
         const all = yield* Migrations.status
@@ -53,7 +47,7 @@ export const migrate = Command.make(
   })
 ).pipe(
   Command.withDescription(
-    "Applies pending migrations to DATABASE_URL; safe to run by several starts at once."
+    "Applies pending migrations to DATABASE_URL, or the database of a running `npm start`; safe to run by several starts at once."
   ),
   Command.withExamples([
     { command: "oncegate migrate --status", description: "what is applied and what is pending" }
