@@ -72,10 +72,13 @@ const settingsFor = Effect.fnUntraced(function* (
   webhookId: Option.Option<string>,
   dataDir: string
 ) {
-  const key = endpoint === "paypal" ? "PAYPAL_WEBHOOK_ID" : "TOSS_SECRET_KEY"
-  const isSaid = process.env[key] !== undefined || Option.isSome(webhookId)
-  const dev = isSaid ? undefined : yield* devFile(dataDir)
-  return ConfigProvider.fromEnvRecord({ ...dev?.environment, ...process.env })
+  const given = yield* ConfigProvider.ConfigProvider
+  const said = yield* setting(endpoint === "paypal" ? "PAYPAL_WEBHOOK_ID" : "TOSS_SECRET_KEY")
+  if (Option.isSome(said) || Option.isSome(webhookId)) return given
+  const dev = yield* devFile(dataDir)
+  return dev?.environment === undefined
+    ? given
+    : ConfigProvider.orElse(given, ConfigProvider.fromEnvRecord(dev.environment))
 })
 
 interface Input {
