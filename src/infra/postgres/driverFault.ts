@@ -19,7 +19,9 @@ export const tolerate = (report: () => void) =>
   process.on("uncaughtException", (error) => {
     if (isDriverFault(error)) return report()
     process.stderr.write(
-      `oncegate: an uncaught ${error.name} ends the process\n${(error.stack ?? "")
+      `oncegate: an uncaught ${error.name} (${String((error as NodeJS.ErrnoException).code)}) ends the process\n${(
+        error.stack ?? ""
+      )
         .split("\n")
         .filter((line) => /^\s+at /.test(line))
         .join("\n")}\n`
