@@ -2,6 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { tolerate } from "../infra/postgres/driverFault.ts"
+import { frames } from "../infra/telemetry/frames.ts"
 import { audit } from "./audit.ts"
 import { bomb } from "./bomb.ts"
 import { dev } from "./dev.ts"
@@ -17,10 +18,6 @@ const oncegate = Command.make("oncegate").pipe(
   Command.withDescription("An idempotency gate for payment webhooks."),
   Command.withSubcommands([dev, serve, migrate, simulate, bomb, explain, status, events, audit, keys])
 )
-
-/** Where it happened; the first line of a stack is its message, which can quote anything. */
-const frames = (error: unknown) =>
-  error instanceof Error ? (error.stack ?? "").split("\n").filter((line) => /^\s+at /.test(line)) : []
 
 /** Whatever a command ended with, as one clear line; a defect is named by class, without its message. */
 const explained = (cause: Cause.Cause<unknown>) => {

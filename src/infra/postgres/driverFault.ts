@@ -1,3 +1,5 @@
+import { frames } from "../telemetry/frames.ts"
+
 /**
  * When the server dies under load, postgres.js can throw outside of any promise: a TypeError from its connection.js,
  * writing to a socket that is gone. The connection is lost anyway and the query has a time limit of its own; ending the
@@ -19,12 +21,7 @@ export const tolerate = (report: () => void) =>
   process.on("uncaughtException", (error) => {
     if (isDriverFault(error)) return report()
     process.stderr.write(
-      `oncegate: an uncaught ${error.name} (${String((error as NodeJS.ErrnoException).code)}) ends the process\n${(
-        error.stack ?? ""
-      )
-        .split("\n")
-        .filter((line) => /^\s+at /.test(line))
-        .join("\n")}\n`
+      `oncegate: an uncaught ${error.name} (${String((error as NodeJS.ErrnoException).code)}) ends the process\n${frames(error).join("\n")}\n`
     )
     process.exit(70)
   })

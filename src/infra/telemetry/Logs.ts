@@ -1,14 +1,5 @@
 import { type Cause, Layer, Logger, type LogLevel, References } from "effect"
-
-/** The frames of a stack without its first lines: those repeat the message, and a foreign message can quote a body. */
-const frames = (error: unknown) =>
-  error instanceof Error
-    ? (error.stack ?? "")
-        .split("\n")
-        .filter((line) => /^\s+at /.test(line))
-        .slice(0, 8)
-        .map((line) => line.trim())
-    : []
+import { frames } from "./frames.ts"
 
 /** What a cause may say in a log: tags, codes, class names, places in the code. Never a message of somebody else. */
 const describe = (cause: Cause.Cause<unknown>) =>
@@ -20,7 +11,13 @@ const describe = (cause: Cause.Cause<unknown>) =>
       kind: reason._tag.toLowerCase(),
       error: typeof _tag === "string" ? _tag : typeof name === "string" ? name : typeof error,
       ...(typeof code === "string" && /^[A-Za-z0-9_]{1,60}$/.test(code) ? { code } : {}),
-      ...(reason._tag === "Die" ? { at: frames(error) } : {})
+      ...(reason._tag === "Die"
+        ? {
+            at: frames(error)
+              .slice(0, 8)
+              .map((line) => line.trim())
+          }
+        : {})
     }
   })
 
