@@ -96,7 +96,9 @@ export const strike = Effect.fnUntraced(function* (
     yield* Effect.addFinalizer(() => Effect.sync(() => clearInterval(wake)))
   }
 
-  yield* setFaults(providers.client.origin, { api: "toss", delay_ms: 450, status: 503, share: 0.3 })
+  // These steps are passed only when an attempt fails, so none may be left to chance.
+  const share = /^(fail|take)\./.test(failpoint) ? 1 : 0.3
+  yield* setFaults(providers.client.origin, { api: "toss", delay_ms: 450, status: 503, share })
   const { expected, told } = yield* simulate(providers, sql, () => gate.url, {
     events: 30,
     copies: 2,
