@@ -46,6 +46,8 @@ export interface ClaimRequest {
 
 export type ClaimAnswer =
   | { readonly _tag: "Claimed"; readonly claim: Claim }
+  /** Claimed and completed in one commit: the delivery proved its facts by itself. */
+  | { readonly _tag: "Completed" }
   | { readonly _tag: "Quarantined" }
   | { readonly _tag: "Duplicate"; readonly state: DuplicateState }
   /** The first copy of a second body under a key: parked beside the first, and answered like a duplicate. */
@@ -76,7 +78,10 @@ export interface DueEvent {
 export class GateStore extends Context.Service<
   GateStore,
   {
-    /** Claims, re-claims or classifies; the body is in custody before this answers. */
+    /**
+     * Claims, re-claims or classifies; the body is in custody before this answers. A first delivery that proves its facts
+     * by itself is completed in the same commit.
+     */
     readonly claim: (request: ClaimRequest) => Effect.Effect<ClaimAnswer, StoreUnavailable>
     readonly complete: (
       claim: Claim,

@@ -47,6 +47,11 @@ export interface Identity {
   readonly transmission: Transmission | null
   /** Verified, but no JSON object: kept, shown, never processed. */
   readonly quarantine: boolean
+  /**
+   * What the delivery proves by itself, where nobody else need be asked: the event is claimed and completed in one commit.
+   * Absent where it proves nothing, or where its interpretation fails: then it is claimed, and processed after that.
+   */
+  readonly proven?: Interpretation
 }
 
 /** A fact, and the condition under which it is one: `withdrawn` means nothing where nothing was received. */

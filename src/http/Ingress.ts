@@ -85,6 +85,12 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
       case "Quarantined":
         yield* alarm("quarantined", "a verified body is no JSON object: it is kept, look at it")
         return Answers.quarantined
+      case "Completed":
+        yield* Effect.annotateLogs(Effect.logDebug("WEBHOOK_DEDUP_ACQUIRED"), {
+          event: "WEBHOOK_DEDUP_ACQUIRED",
+          fence: 1
+        })
+        return Answers.settled("processed", options.failureAnswer)
       case "Claimed": {
         const event =
           answer.claim.because === "first" ? "WEBHOOK_DEDUP_ACQUIRED" : "WEBHOOK_DEDUP_RETRY_RECLAIMED"

@@ -1,5 +1,4 @@
 import { Effect, Layer } from "effect"
-import { digestText } from "../../domain/BillingFact.ts"
 import { DedupKey } from "../../domain/DedupKey.ts"
 import type { Endpoint } from "../../domain/Endpoint.ts"
 import { failpoint } from "../../domain/Failpoint.ts"
@@ -19,7 +18,13 @@ import { Policy } from "../../domain/Policy.ts"
 import type { Interpretation } from "../../domain/Provider.ts"
 import { Custody } from "../crypto/Custody.ts"
 import { makeClaim } from "./claim.ts"
-import { type CompleteResult, type CompleteRow, completeRows } from "./completeStatement.ts"
+import {
+  type CompleteResult,
+  type CompleteRow,
+  completeRows,
+  effectNames,
+  factRows
+} from "./completeStatement.ts"
 import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import { type FailResult, type FailRow, failRows, renewRows } from "./failStatement.ts"
@@ -43,7 +48,7 @@ const make = Effect.gen(function* () {
     inFlight: Grouping.IN_FLIGHT,
     exclusive: (row) => [
       Grouping.rowName(row.provider, row.dedupKey),
-      ...row.facts.map(({ effectKey }) => `${row.provider}\t${effectKey}`),
+      ...effectNames(row.provider, row.facts),
       // A fact that depends on another one of its payment must see it: not in one statement.
       ...row.facts.map(({ payment }) => `${row.provider}\tof ${payment}`)
     ],
@@ -53,7 +58,8 @@ const make = Effect.gen(function* () {
         Effect.tap(() => failpoint("complete.after"))
       )
   })
-  const complete = Effect.fnUntraced(function* (claim: Claim, { eventType, facts, note }: Interpretation) {
+  const complete = Effect.fnUntraced(function* (claim: Claim, interpretation: Interpretation) {
+    const { eventType, facts, note } = interpretation
     const row: CompleteRow = {
       provider: claim.endpoint.name,
       dedupKey: claim.dedupKey,
@@ -61,13 +67,7 @@ const make = Effect.gen(function* () {
       eventType,
       note,
       trace: claim.trace,
-      facts: facts.map(({ fact, onlyAfter }) => ({
-        effectKey: fact.effect_key,
-        digest: digestText(fact),
-        onlyAfter: onlyAfter ?? null,
-        payment: fact.payment_reference,
-        data: JSON.stringify(fact)
-      }))
+      facts: factRows(interpretation)
     }
     const result = yield* Effect.mapError(committed(submitComplete(row)), (error) =>
       error.fate === "data" ? new StoreRejected({ code: error.code }) : unavailable(error)

@@ -6,8 +6,10 @@ import { failpoint } from "../../domain/Failpoint.ts"
 import { Fence } from "../../domain/Fence.ts"
 import { type ClaimAnswer, type ClaimRequest, StoreUnavailable } from "../../domain/GateStore.ts"
 import { Policy } from "../../domain/Policy.ts"
+import type { Identity } from "../../domain/Provider.ts"
 import { Custody } from "../crypto/Custody.ts"
-import { type ClaimRow, claimRows } from "./claimStatement.ts"
+import { type ClaimRow, claimRows, type Proof } from "./claimStatement.ts"
+import { effectNames, factRows } from "./completeStatement.ts"
 import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import * as Grouping from "./Grouping.ts"
@@ -19,6 +21,7 @@ interface Waiting {
   readonly dedupKey: DedupKey
   readonly kind: ClaimRow["kind"]
   readonly token: string
+  readonly proven: Proof | null
   count: number
 }
 
@@ -27,6 +30,12 @@ type ClaimResult =
   | { readonly result: "forged" }
   /** The first statement was committed for others of the group; for this row the second one failed. */
   | { readonly result: "unknown"; readonly error: DatabaseError }
+
+/** A fact that depends on others takes the longer way. */
+const proofOf = ({ proven }: Identity): Proof | null =>
+  proven === undefined || proven.facts.some(({ onlyAfter }) => onlyAfter !== undefined)
+    ? null
+    : { note: proven.note, facts: factRows(proven) }
 
 /** Lock and statement time-outs: the fault of one row, as far as anyone can tell. */
 const STUCK: ReadonlySet<string> = new Set(["55P03", "57014"])
@@ -45,7 +54,7 @@ export const makeClaim = Effect.fnUntraced(function* (
   const nameOf = ({ delivery, identity }: ClaimRequest, dedupKey: string) =>
     `${Grouping.rowName(delivery.endpoint.name, dedupKey)}\n${delivery.hash}\n${identity.transmission?.id ?? ""}`
 
-  const claimRow = ({ request, dedupKey, kind, token }: Waiting): ClaimRow => {
+  const claimRow = ({ request, dedupKey, kind, proven, token }: Waiting): ClaimRow => {
     const { delivery, identity, trace } = request
     const sealed = custody.seal(delivery.endpoint.name, dedupKey, delivery.body)
     return {
@@ -59,7 +68,8 @@ export const makeClaim = Effect.fnUntraced(function* (
       sealed: sealed.bytes,
       kind,
       original: kind === "conflict" ? identity.dedupKey : null,
-      transmission: identity.transmission
+      transmission: identity.transmission,
+      proven
     }
   }
 
@@ -93,12 +103,14 @@ export const makeClaim = Effect.fnUntraced(function* (
   const submitClaim = yield* Grouping.make<Waiting, ClaimResult>({
     maxRows: Grouping.MAX_ROWS,
     inFlight: Grouping.IN_FLIGHT,
-    exclusive: ({ request: { delivery, identity }, dedupKey }) => {
+    exclusive: ({ request: { delivery, identity }, dedupKey, proven }) => {
       const { transmission } = identity
-      const row = Grouping.rowName(delivery.endpoint.name, dedupKey)
-      return transmission === null
-        ? [row]
-        : [row, `${delivery.endpoint.name}\t${transmission.id}\t${transmission.crc32}`]
+      const { name } = delivery.endpoint
+      return [
+        Grouping.rowName(name, dedupKey),
+        ...(transmission === null ? [] : [`${name}\t${transmission.id}\t${transmission.crc32}`]),
+        ...effectNames(name, proven?.facts ?? [])
+      ]
     },
     run: Effect.fnUntraced(function* (items) {
       // From here on nobody may join: the counts go into the statement.
@@ -106,7 +118,13 @@ export const makeClaim = Effect.fnUntraced(function* (
       const rows = items.map(claimRow)
       const counts = items.map(({ count }) => count)
       yield* failpoint("claim.before")
-      const first = yield* claimRows(claims, rows, counts, policy.leaseMs)
+      const first = yield* claimRows(claims, rows, counts, policy.leaseMs).pipe(
+        // Facts that the database refuses must not cost the claim: what processing makes of them is recorded.
+        Effect.catchIf(
+          ({ fate }) => fate === "data" && rows.length === 1 && rows[0]!.proven !== null,
+          () => claimRows(claims, [{ ...rows[0]!, proven: null }], counts, policy.leaseMs)
+        )
+      )
       const taken = first.flatMap((result, index) => (result === "taken" ? [index] : []))
       const second =
         taken.length === 0
@@ -117,6 +135,7 @@ export const makeClaim = Effect.fnUntraced(function* (
       return first.map((result, index): ClaimResult => {
         if (result === "forged") return { result }
         if (result === "taken") return answers.get(index)!
+        if (result === "completed") return { result }
         return rows[index]!.kind === "claim"
           ? { result: "claimed", fence: 1, because: "first", failures: 0 }
           : rows[index]!.kind === "quarantine"
@@ -135,7 +154,8 @@ export const makeClaim = Effect.fnUntraced(function* (
         present.waiting.count += 1
         return Effect.map(present.answer, (result) => ({ result, twin: true }))
       }
-      const waiting: Waiting = { request, dedupKey, kind, token: randomUUID(), count: 1 }
+      const proven = kind === "claim" ? proofOf(request.identity) : null
+      const waiting: Waiting = { request, dedupKey, kind, token: randomUUID(), proven, count: 1 }
       const shared = Promise.withResolvers<Effect.Effect<ClaimResult, DatabaseError>>()
       waitingRows.set(name, { waiting, answer: Effect.flatten(Effect.promise(() => shared.promise)) })
       return committed(submitClaim(waiting)).pipe(
@@ -176,6 +196,10 @@ export const makeClaim = Effect.fnUntraced(function* (
               provider: delivery.endpoint.name
             })
           return { _tag: "Duplicate", state: result.state } satisfies ClaimAnswer
+        case "completed":
+          return twin
+            ? ({ _tag: "Duplicate", state: "done" } satisfies ClaimAnswer)
+            : ({ _tag: "Completed" } satisfies ClaimAnswer)
         case "claimed":
           return twin
             ? ({ _tag: "Duplicate", state: "processing" } satisfies ClaimAnswer)

@@ -1,4 +1,6 @@
 import { Effect } from "effect"
+import { digestText } from "../../domain/BillingFact.ts"
+import type { Interpretation } from "../../domain/Provider.ts"
 import type { Connection } from "./Database.ts"
 
 /** A completion: the claim's fence, and what it proved. */
@@ -9,17 +11,33 @@ export interface CompleteRow {
   readonly eventType: string | null
   readonly note: string | null
   readonly trace: string | null
-  readonly facts: ReadonlyArray<{
-    readonly effectKey: string
-    readonly digest: string
-    /** Book only where a fact whose key starts so is booked. */
-    readonly onlyAfter: string | null
-    /** Facts of one payment never share a statement with those of another event. */
-    readonly payment: string
-    /** JSON of the fact. */
-    readonly data: string
-  }>
+  readonly facts: ReadonlyArray<FactRow>
 }
+
+export interface FactRow {
+  readonly effectKey: string
+  readonly digest: string
+  /** Book only where a fact whose key starts so is booked. */
+  readonly onlyAfter: string | null
+  /** Facts of one payment never share a statement with those of another event. */
+  readonly payment: string
+  /** JSON of the fact. */
+  readonly data: string
+}
+
+/** The facts of an event as rows of a statement. */
+export const factRows = ({ facts }: Interpretation): ReadonlyArray<FactRow> =>
+  facts.map(({ fact, onlyAfter }) => ({
+    effectKey: fact.effect_key,
+    digest: digestText(fact),
+    onlyAfter: onlyAfter ?? null,
+    payment: fact.payment_reference,
+    data: JSON.stringify(fact)
+  }))
+
+/** The names of effects: no two rows of a group may share one. */
+export const effectNames = (provider: string, facts: ReadonlyArray<FactRow>) =>
+  facts.map(({ effectKey }) => `${provider}\t${effectKey}`)
 
 /** `stale`: the fence is no longer the row's. `conflict`: these facts are booked with other amounts; nothing was done. */
 export type CompleteResult = "done" | "stale" | "conflict"

@@ -20,7 +20,7 @@ export type ReclaimResult =
     }
   /** `spent`: parked by this statement, because its attempts are spent. */
   | { readonly result: "duplicate"; readonly state: DuplicateState; readonly spent: boolean | null }
-  | { readonly result: "quarantined" | "conflict" | "mismatch" | "missing" }
+  | { readonly result: "completed" | "quarantined" | "conflict" | "mismatch" | "missing" }
 
 /**
  * Re-claims what may be re-claimed, and classifies the rest, for a whole group. A new statement after the claim, and so
@@ -91,6 +91,7 @@ WITH v AS (
            WHEN v.kind <> 'claim' AND e.claim_token = v.token
              THEN CASE v.kind WHEN 'quarantine' THEN 'quarantined' ELSE 'conflict' END
            WHEN e.status = 'processing' AND e.claim_token = v.token THEN 'claimed'
+           WHEN e.status = 'done' AND e.claim_token = v.token THEN 'completed'
            ELSE 'duplicate' END AS result,
          CASE
            WHEN u.spent THEN 'parked'

@@ -38,17 +38,14 @@ export interface PayPalOptions {
 }
 
 /** The provider's id of the event, else of the transmission, which the signature covers and which always fits a key. */
-const identityOf = (delivery: Delivery, transmission: NonNullable<Identity["transmission"]>): Identity =>
-  Result.match(parseObject(delivery.body), {
-    onSuccess: (event) => ({
-      dedupKey:
-        fromParts("ev", textAt(event, "id")) ?? fromParts("tx", transmission.id) ?? ofRawBody(delivery.hash),
-      eventType: wordAt(event, "event_type"),
-      transmission,
-      quarantine: false
-    }),
-    onFailure: () => ({ dedupKey: ofRawBody(delivery.hash), eventType: null, transmission, quarantine: true })
-  })
+const keyOf = (event: JsonObject, delivery: Delivery, transmission: NonNullable<Identity["transmission"]>) =>
+  fromParts("ev", textAt(event, "id")) ?? fromParts("tx", transmission.id) ?? ofRawBody(delivery.hash)
+
+const interpretationOf = (event: JsonObject, facts: Interpretation["facts"]): Interpretation => ({
+  eventType: wordAt(event, "event_type"),
+  facts,
+  note: facts.length === 0 ? "unmapped" : null
+})
 
 /**
  * PayPal: verification of deliveries and what their events mean. Throws a defect at start where an anchor is no
@@ -76,17 +73,29 @@ export const make = Effect.fn("PayPal.make")(function* (options: PayPalOptions) 
       : undefined
   const read = (event: JsonObject) => readFacts(event, options.pseudonym)
 
-  const identify = (delivery: Delivery) =>
-    Effect.map(verifyTransmission(delivery, rule), (transmission) => identityOf(delivery, transmission))
+  const identify = Effect.fnUntraced(function* (delivery: Delivery) {
+    const transmission = yield* verifyTransmission(delivery, rule)
+    const parsed = parseObject(delivery.body)
+    if (Result.isFailure(parsed))
+      return { dedupKey: ofRawBody(delivery.hash), eventType: null, transmission, quarantine: true }
+    const event = parsed.success
+    const dedupKey = keyOf(event, delivery, transmission)
+    const identity = { dedupKey, eventType: wordAt(event, "event_type"), transmission, quarantine: false }
+    const facts = lookup === undefined ? yield* Effect.exit(read(event)) : undefined
+    return facts?._tag === "Success"
+      ? { ...identity, proven: interpretationOf(event, facts.value) }
+      : identity
+  })
 
   const interpret = Effect.fn("PayPal.interpret")(function* ({ body }: Event) {
     const event = yield* Effect.fromResult(parseObject(body)).pipe(
       Effect.mapError(() => ProcessFailed.of("permanent", "not_json_object"))
     )
     const stated = yield* read(event)
-    const facts = lookup === undefined ? stated : yield* confirmMoney(event, stated, lookup, read)
-    const note = facts.length === 0 ? "unmapped" : null
-    return { eventType: wordAt(event, "event_type"), facts, note } satisfies Interpretation
+    return interpretationOf(
+      event,
+      lookup === undefined ? stated : yield* confirmMoney(event, stated, lookup, read)
+    )
   })
 
   return { endpoint, aliases: [], identify, interpret } satisfies Provider

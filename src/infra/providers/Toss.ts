@@ -11,7 +11,7 @@ import {
   type Provider,
   type SignatureInvalid
 } from "../../domain/Provider.ts"
-import { propose } from "./FactDrafts.ts"
+import { type Draft, propose } from "./FactDrafts.ts"
 import { wordAt } from "./JsonFields.ts"
 import { parseObject } from "./StrictJson.ts"
 import { makePaymentLookup } from "./TossApi.ts"
@@ -47,6 +47,24 @@ const UNCONFIRMABLE = new Set(["BILLING_DELETED", "METHOD_UPDATED", "CUSTOMER_ST
 
 const invalid = (reason: string) => new PayloadInvalid({ reason })
 
+interface Reading {
+  readonly drafts: ReadonlyArray<Draft>
+  /** Said where there is no fact. */
+  readonly note: NonNullable<Interpretation["note"]>
+}
+
+/** What an event says that tells of no payment: there is nothing to ask. */
+const read = (event: TossEvent): Reading =>
+  event.type === "payout.changed"
+    ? { drafts: payoutFacts(event), note: "unmapped" }
+    : { drafts: [], note: UNCONFIRMABLE.has(event.type ?? "") ? "unconfirmable" : "unmapped" }
+
+const interpretationOf = ({ type }: TossEvent, { drafts, note }: Reading) =>
+  Effect.map(
+    propose(drafts),
+    (facts): Interpretation => ({ eventType: type, facts, note: facts.length === 0 ? note : null })
+  )
+
 /** Toss Payments: what its requests prove, which is little, and what its API confirms. */
 export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
   const { endpoint } = options
@@ -70,11 +88,14 @@ export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
     if ((delivery.headers[TRANSMISSION_ID]?.length ?? 0) > 1) return yield* invalid("header_repeated")
     const dedupKey = dedupKeyOf(event, singleHeader(delivery, TRANSMISSION_ID))
     if (dedupKey === undefined) return yield* invalid("no_identity")
-    return { dedupKey, eventType: event.type, transmission: null, quarantine: false }
+    const identity = { dedupKey, eventType: event.type, transmission: null, quarantine: false }
+    if (tellsOfPayment(event)) return identity
+    const proven = yield* Effect.exit(interpretationOf(event, read(event)))
+    return proven._tag === "Success" ? { ...identity, proven: proven.value } : identity
   })
 
   /** The transmission id and the body are anybody's to send: facts come from Toss's answer and from nothing else. */
-  const confirmed = Effect.fnUntraced(function* (event: TossEvent) {
+  const confirmed = Effect.fnUntraced(function* (event: TossEvent): Effect.fn.Return<Reading, ProcessFailed> {
     const name = paymentNameOf(event)
     // An overseas cancellation names no payment by design. Anything else that names none is anybody's invention: it must
     // make no fact, and no work for a person either, or whoever knows the address could fill the list of the parked.
@@ -89,22 +110,13 @@ export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
     return { drafts: provenBy(payment, event.type), note }
   })
 
-  const read = Effect.fnUntraced(function* (event: TossEvent) {
-    if (event.type === "payout.changed") return { drafts: payoutFacts(event), note: "unmapped" as const }
-    if (tellsOfPayment(event)) return yield* confirmed(event)
-    const note = UNCONFIRMABLE.has(event.type ?? "") ? ("unconfirmable" as const) : ("unmapped" as const)
-    return { drafts: [], note }
-  })
-
   const interpret = Effect.fn("Toss.interpret")(function* ({ body }: Event) {
     const event = readEvent(
       yield* Effect.fromResult(parseObject(body)).pipe(
         Effect.mapError(() => ProcessFailed.of("permanent", "not_json_object"))
       )
     )
-    const { drafts, note } = yield* read(event)
-    const facts = yield* propose(drafts)
-    return { eventType: event.type, facts, note: facts.length === 0 ? note : null } satisfies Interpretation
+    return yield* interpretationOf(event, tellsOfPayment(event) ? yield* confirmed(event) : read(event))
   })
 
   return { endpoint, aliases: ["tosspayments"], identify, interpret } satisfies Provider
