@@ -10,11 +10,11 @@ SELECT c.relname AS name, (regexp_match(pg_get_expr(c.relpartbound, c.oid), 'TO 
  ORDER BY 2 LIMIT 1`
 
 /**
- * Whether a partition may go. Published: its last transaction is older than all that the relay's confirmed checkpoint
- * may still have to read. Old: its last rows are, by position and by transaction. Full: the sequence is past it. Without
- * open streams: no row that is not done has a row of its log there. Each is a look into an index.
+ * Whether a partition is published and old. Published: its last transaction is older than all that the relay's confirmed
+ * checkpoint may still have to read. Old: its last rows are, by position and by transaction. Full: the sequence is past it.
+ * Each is a look into an index.
  */
-const mayGo = (name: string, upper: string, afterMs: number) => `
+const isPublishedAndOld = (name: string, upper: string, afterMs: number) => `
 (SELECT last_value FROM webhook_event_log_position_seq) >= ${upper}
    AND NOT EXISTS (
      SELECT FROM (SELECT xid FROM ${name} ORDER BY xid DESC LIMIT 1) last
@@ -24,22 +24,31 @@ const mayGo = (name: string, upper: string, afterMs: number) => `
    AND NOT EXISTS (
      SELECT FROM ((SELECT at FROM ${name} ORDER BY xid DESC LIMIT 1)
                   UNION ALL (SELECT at FROM ${name} ORDER BY position DESC LIMIT 1)) last
-      WHERE last.at >= clock_timestamp() - ${afterMs} * interval '1 ms')
+      WHERE last.at >= clock_timestamp() - ${afterMs} * interval '1 ms')`
+
+/**
+ * Whether nobody will write to a partition again, and no row that is not done has a row of its log there. Whoever drew a
+ * position of it did so before the next partition began, so it is an ended transaction once no transaction of that age
+ * runs. This costs a look for each open event, so it is asked without locks: what it found cannot change.
+ */
+const isClosed = (name: string, upper: string) => `
+pg_snapshot_xmin(pg_current_snapshot()) >
+     (SELECT xid FROM webhook_event_log WHERE position >= ${upper} ORDER BY position LIMIT 1)
    AND NOT EXISTS (
      SELECT FROM webhook_dedup_events e
       WHERE e.status IN ('processing', 'failed')
         AND EXISTS (SELECT FROM ${name} l WHERE l.provider = e.provider AND l.dedup_key = e.dedup_key))`
 
 /**
- * Looks again while nobody can write: a transaction that was still under way at the first look has ended by now. The mark
- * moves in the commit of the drop. Locks are taken from the whole to the part, as every reader does.
+ * Looks once more whether the relay still needs it: a checkpoint may have been set back. The mark moves in the commit of
+ * the drop. Locks are taken from the whole to the part, as every reader does.
  */
 const drop = (name: string, upper: string, afterMs: number, lastAt: string) => `
 DO $$ BEGIN
   SET LOCAL lock_timeout = '200ms';
   LOCK TABLE ONLY webhook_event_log IN ACCESS EXCLUSIVE MODE;
   LOCK TABLE ${name} IN ACCESS EXCLUSIVE MODE;
-  IF ${mayGo(name, upper, afterMs)} THEN
+  IF ${isPublishedAndOld(name, upper, afterMs)} THEN
     UPDATE retention_marks
        SET log_position = greatest(log_position, ${upper}), gone_before = greatest(gone_before, '${lastAt}'::timestamptz)
      WHERE what = 'log';
@@ -75,7 +84,7 @@ export const dropOldestPartition = (afterMs: number) =>
       const [verdict] = yield* connection.query<{ may_go: boolean; last_at: string }>(
         "retention verdict",
         `SELECT may_go, CASE WHEN may_go THEN (SELECT coalesce(max(at), '-infinity')::text FROM ${name}) END AS last_at
-           FROM (SELECT ${mayGo(name, upper, Math.trunc(afterMs))} AS may_go OFFSET 0) verdict`
+           FROM (SELECT ${isPublishedAndOld(name, upper, Math.trunc(afterMs))} AND ${isClosed(name, upper)} AS may_go OFFSET 0) verdict`
       )
       if (verdict?.may_go !== true) return false
       return yield* connection

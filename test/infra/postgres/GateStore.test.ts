@@ -125,6 +125,23 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
     )
   })
 
+  it.effect("a failure that names base columns only is due at once: the retry lane takes it", () =>
+    Effect.gen(function* () {
+      const { sql, url } = yield* Schema
+      yield* Effect.promise(
+        () => sql`INSERT INTO webhook_dedup_events (provider, dedup_key) VALUES ('paypal', 'ev_base_failed')`
+      )
+      yield* Effect.promise(
+        () => sql`UPDATE webhook_dedup_events SET status = 'failed' WHERE dedup_key = 'ev_base_failed'`
+      )
+      const { due } = yield* (yield* openStore(url)).take(endpoint, "retry", 100)
+      assert.deepInclude(
+        due.find(({ claim }) => claim.dedupKey === "ev_base_failed"),
+        { body: "no_custody" }
+      )
+    })
+  )
+
   describe("fences", () => {
     it.effect("a worker that lost its claim books nothing and is told so; the survivor books", () =>
       Effect.gen(function* () {
