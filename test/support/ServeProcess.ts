@@ -23,6 +23,9 @@ export const command = (args: ReadonlyArray<string>, environment: Readonly<Recor
     child.on("close", (code) => resolve({ code, output }))
   })
 
+/** Characters of a gate's output that are kept: the last ones. */
+const KEPT = 8_000_000
+
 export interface Serving {
   readonly child: ChildProcess
   readonly url: string
@@ -47,6 +50,7 @@ export const serve = (
     let isReady = false
     const look = (chunk: Buffer) => {
       output += chunk.toString()
+      if (output.length > KEPT) output = output.slice(-KEPT / 2)
       if (isReady) return
       const line = output.split("\n").find((one) => one.includes('"SERVICE_STARTED"') && one.endsWith("}"))
       if (line === undefined) return

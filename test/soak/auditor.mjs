@@ -1,0 +1,181 @@
+// Judges a soak from outside: reads the journal of the providers (what was sent, what was answered, what must come of
+// it), the tables and the topics. It shares no code with the gate: nothing but SQL, Kafka and the public contract.
+// Usage: node auditor.mjs JOURNAL DATABASE_URL BROKERS PREFIX. Prints JSON; exit code 0: all right, 1: findings, 2: fault.
+import { createReadStream } from "node:fs"
+import process from "node:process"
+import { createInterface } from "node:readline"
+import { setTimeout as pause } from "node:timers/promises"
+import kafkajs from "kafkajs"
+import postgres from "postgres"
+
+const [journalFile, databaseUrl, brokers, prefix] = process.argv.slice(2)
+
+const readJournal = async () => {
+  const lines = []
+  for await (const line of createInterface({ input: createReadStream(journalFile) }))
+    lines.push(JSON.parse(line))
+  return lines
+}
+
+/** Every record of the two topics that a read_committed reader sees: until nothing more came for a while. */
+const readTopics = async () => {
+  const seen = { facts: [], outcomes: [] }
+  const topics = {
+    [`${prefix}billing.events.v1`]: seen.facts,
+    [`${prefix}billing.webhook-outcomes.v1`]: seen.outcomes
+  }
+  const kafka = new kafkajs.Kafka({ brokers: brokers.split(","), logLevel: kafkajs.logLevel.NOTHING })
+  const consumer = kafka.consumer({ groupId: `auditor-${process.pid}-${Date.now()}`, readUncommitted: false })
+  await consumer.connect()
+  await consumer.subscribe({ topics: Object.keys(topics), fromBeginning: true })
+  let last = Date.now()
+  await consumer.run({
+    eachMessage: async ({ message, partition, topic }) => {
+      last = Date.now()
+      const headers = Object.fromEntries(
+        Object.entries(message.headers).map(([name, value]) => [name, String(value)])
+      )
+      topics[topic].push({
+        partition,
+        offset: Number(message.offset),
+        id: headers.ce_id,
+        type: headers.ce_type,
+        data: JSON.parse(String(message.value))
+      })
+    }
+  })
+  while (Date.now() - last < 8_000) await pause(200)
+  await consumer.disconnect()
+  return seen
+}
+
+const readRows = async () => {
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
+  const rows = await sql`SELECT provider, dedup_key, status, error_code FROM webhook_dedup_events`
+  await sql.end()
+  return new Map(rows.map((row) => [`${row.provider} ${row.dedup_key}`, row]))
+}
+
+const judge = (journal, rows, { facts, outcomes }) => {
+  const findings = []
+  const find = (what, details) => findings.push({ what, ...details })
+  const of = (t) => journal.filter((line) => line.t === t)
+  const events = of("event")
+  const [end] = of("end")
+
+  const must = new Map()
+  const may = new Set()
+  /** The first act of its story that proves a fact. */
+  const provenIn = new Map()
+  for (const { act, answers, dedup_key, endpoint, facts: told } of events) {
+    const isAcked = answers.some(([status]) => status === 200)
+    const row = rows.get(`${endpoint} ${dedup_key}`)
+    if (isAcked && row === undefined) find("lost: acked without a row", { endpoint, dedup_key })
+    if (isAcked && row !== undefined && (row.status !== "done" || row.error_code !== null))
+      find("stuck", { endpoint, dedup_key, status: row.status, code: row.error_code })
+    for (const [status] of answers)
+      if (![0, 200, 503].includes(status)) find("wrongly answered", { endpoint, dedup_key, status })
+    for (const fact of told) {
+      const key = `${endpoint} ${fact.effect_key}`
+      may.add(key)
+      if (isAcked) must.set(key, fact)
+      provenIn.set(key, Math.min(provenIn.get(key) ?? Number.POSITIVE_INFINITY, act))
+    }
+  }
+
+  const published = new Map()
+  for (const record of facts) {
+    const key = `${record.data.endpoint} ${record.data.effect_key}`
+    published.set(key, [...(published.get(key) ?? []), record])
+    if (!may.has(key)) find("invented", { key, type: record.type })
+  }
+  for (const [key, { amount, type }] of must) {
+    const [first, ...more] = published.get(key) ?? []
+    if (first === undefined) find("lost: no billing event", { key })
+    else if (first.type !== type || JSON.stringify(first.data.amount) !== JSON.stringify(amount))
+      find("wrong", { key, got: first.data.amount, type: first.type })
+    if (more.length > 0) find("doubled", { key, times: more.length + 1 })
+  }
+  const ids = new Map()
+  for (const { id } of [...facts, ...outcomes]) ids.set(id, (ids.get(id) ?? 0) + 1)
+  for (const [id, times] of ids) if (times > 1) find("doubled: one ce_id", { id, times })
+
+  // What was sent after the gate was done with something else comes after it, within one payment.
+  const byPayment = Map.groupBy(facts, ({ data }) => `${data.endpoint} ${data.payment_reference}`)
+  let ordered = 0
+  for (const [payment, records] of byPayment) {
+    if (new Set(records.map(({ partition }) => partition)).size > 1)
+      find("out of order: two partitions", { payment })
+    const acts = records
+      .sort((a, b) => a.offset - b.offset)
+      .map(({ data }) => provenIn.get(`${data.endpoint} ${data.effect_key}`) ?? 0)
+    if (acts.length > 1) ordered += 1
+    if (acts.some((act, index) => index > 0 && act < acts[index - 1])) find("out of order", { payment, acts })
+  }
+
+  const processed = new Map()
+  for (const { data, type } of outcomes)
+    if (type === "oncegate.webhook.processed.v1") {
+      const key = `${data.endpoint} ${data.dedup_key}`
+      processed.set(key, (processed.get(key) ?? 0) + 1)
+    }
+  for (const { answers, dedup_key, endpoint } of events) {
+    const times = processed.get(`${endpoint} ${dedup_key}`) ?? 0
+    if (times !== 1 && (times > 1 || answers.some(([status]) => status === 200)))
+      find("outcome", { endpoint, dedup_key, processed: times })
+  }
+
+  for (const { answer, dedup_key } of of("again"))
+    if (answer[0] === 200 && answer[1] !== "already_processed" && answer[1] !== "processed")
+      find("wrongly answered again", { dedup_key, answer })
+  for (const { answer, dedup_key, endpoint } of of("forged")) {
+    const row = rows.get(`${endpoint} ${dedup_key}`)
+    if (endpoint === "paypal" && (row !== undefined || ![401, 503, 0].includes(answer[0])))
+      find("wrongly acked: forged", { dedup_key, answer })
+    if (endpoint === "toss" && row !== undefined && row.error_code !== "unconfirmed" && row.status === "done")
+      find("wrongly done: forged", { dedup_key })
+  }
+
+  const acked = events.flatMap(({ answers }) => answers).filter(([status]) => status === 200).length
+  if (acked < end.least) find("too few acked", { acked, least: end.least })
+  const faults = of("fault")
+  for (const kind of end.kinds) {
+    const those = faults.filter((fault) => fault.kind === kind)
+    if (!those.some(({ inFlight, met }) => inFlight > 0 && met)) find("a fault that struck no work", { kind })
+  }
+  if (end.died > 0) find("a gate died by itself", { gates: end.died })
+  const unacked = events.filter(({ answers }) => answers.every(([status]) => status !== 200)).length
+  if (unacked > 0) find("never acked: the tail is not all right", { events: unacked })
+
+  const count = (start) => findings.filter(({ what }) => what.startsWith(start)).length
+  return {
+    counts: {
+      events: events.length,
+      acked,
+      facts: facts.length,
+      outcomes: outcomes.length,
+      payments_in_order: ordered,
+      came_again: of("again").length,
+      forged: of("forged").length,
+      faults: faults.length,
+      faults_in_flight: faults.filter(({ inFlight }) => inFlight > 0).length,
+      lost: count("lost"),
+      doubled: count("doubled"),
+      stuck: count("stuck"),
+      out_of_order: count("out of order"),
+      wrong: count("wrong") + count("invented") + count("outcome"),
+      findings: findings.length
+    },
+    findings: findings.slice(0, 1_000)
+  }
+}
+
+try {
+  const [journal, rows, topics] = [await readJournal(), await readRows(), await readTopics()]
+  const verdict = judge(journal, rows, topics)
+  console.log(JSON.stringify(verdict))
+  process.exit(verdict.findings.length === 0 ? 0 : 1)
+} catch (error) {
+  console.error(`auditor: ${error.stack}`)
+  process.exit(2)
+}
