@@ -1,48 +1,17 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync } from "node:fs"
 import path from "node:path"
-import { Effect, Exit, Redacted, Scope } from "effect"
+import { Effect, Redacted } from "effect"
 import postgres from "postgres"
 import { database } from "../../src/cli/Service.ts"
-import * as EmbeddedPostgres from "../../src/infra/embedded/EmbeddedPostgres.ts"
 import * as KeptKafka from "../../src/infra/embedded/KeptKafka.ts"
 import * as Migrations from "../../src/infra/postgres/Migrations.ts"
 import { startCuttingProxy } from "../support/CuttingProxy.ts"
+import { ownFolder, ownPostgres } from "../support/OwnPostgres.ts"
 import { environmentOf, startProviders } from "../support/Providers.ts"
 import { ended, type Serving, serve } from "../support/ServeProcess.ts"
 
 export const LEASE_MS = 3_000
 export const PREFIX = "soak."
-
-const folder = Effect.acquireRelease(
-  Effect.sync(() => {
-    const made = mkdtempSync(path.join(tmpdir(), "oncegate-soak-"))
-    chmodSync(made, 0o711) // as root, Postgres runs as another user and must be able to pass
-    return made
-  }),
-  (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
-)
-
-/** A PostgreSQL of this run's own, which it may crash and start again. */
-const ownPostgres = Effect.fnUntraced(function* (where: string) {
-  let scope = yield* Scope.make()
-  yield* Effect.addFinalizer(() => Effect.suspend(() => Scope.close(scope, Exit.void)))
-  const up = Effect.suspend(() => Scope.provide(EmbeddedPostgres.start({ folder: where }), scope))
-  const url = Redacted.value((yield* up).url)
-  return {
-    url,
-    /** Ends it at once, as `pg_ctl -m immediate` does, and starts it again with recovery. */
-    crash: Effect.gen(function* () {
-      process.kill(
-        Number(readFileSync(path.join(where, "data", "postmaster.pid"), "utf8").split("\n")[0]),
-        "SIGQUIT"
-      )
-      yield* Scope.close(scope, Exit.void)
-      scope = yield* Scope.make()
-      yield* up
-    })
-  }
-})
 
 /** One place for a gate: a port, a way to the database that can lose replies, and the process that runs there now. */
 const place = Effect.fnUntraced(function* (environment: Readonly<Record<string, string>>, url: string) {
@@ -69,7 +38,7 @@ export type Place = Effect.Success<ReturnType<typeof place>>
 
 /** Everything a soak runs on: own Postgres, own Kafka, the simulated providers, and some gates with all their roles. */
 export const open = Effect.fnUntraced(function* (gates: number) {
-  const where = yield* folder
+  const where = yield* ownFolder
   const pg = yield* ownPostgres(path.join(where, "postgres"))
   const kafkaFolder = path.join(where, "kafka")
   const { brokers } = yield* KeptKafka.start({ folder: kafkaFolder, ways: ["jars"] })

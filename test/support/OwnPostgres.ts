@@ -1,0 +1,35 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { Effect, Exit, Redacted, Scope } from "effect"
+import * as EmbeddedPostgres from "../../src/infra/embedded/EmbeddedPostgres.ts"
+
+/** A folder that goes with the scope. */
+export const ownFolder = Effect.acquireRelease(
+  Effect.sync(() => {
+    const made = mkdtempSync(path.join(tmpdir(), "oncegate-own-"))
+    chmodSync(made, 0o711) // as root, Postgres runs as another user and must be able to pass
+    return made
+  }),
+  (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
+)
+
+/** A PostgreSQL of one test's own, which it may crash and start again. */
+export const ownPostgres = Effect.fnUntraced(function* (folder: string) {
+  let scope = yield* Scope.make()
+  yield* Effect.addFinalizer(() => Effect.suspend(() => Scope.close(scope, Exit.void)))
+  const up = Effect.suspend(() => Scope.provide(EmbeddedPostgres.start({ folder }), scope))
+  const url = Redacted.value((yield* up).url)
+  return {
+    url,
+    log: () => readFileSync(path.join(folder, "postgres.log"), "latin1"),
+    /** Ends it at once, as `pg_ctl -m immediate` does, and starts it again with recovery. */
+    crash: Effect.gen(function* () {
+      const [pid] = readFileSync(path.join(folder, "data", "postmaster.pid"), "utf8").split("\n")
+      process.kill(Number(pid), "SIGQUIT")
+      yield* Scope.close(scope, Exit.void)
+      scope = yield* Scope.make()
+      yield* up
+    })
+  }
+})
