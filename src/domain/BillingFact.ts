@@ -33,7 +33,12 @@ export const FactType = Schema.Literals([
 export type FactType = typeof FactType.Type
 
 /** Short provider text that ends up in a record: bounded, so that no record outgrows 16 KiB, and without control characters. */
-const Text = Schema.String.check(Schema.isPattern(/^[^\p{Cc}\p{Cs}]{0,255}$/u))
+const Text = Schema.String.check(
+  Schema.isPattern(/^[^\p{Cc}\p{Cs}]{0,255}$/u, {
+    // The same in words that validators of every language know: Python's have no \p, and Go's no \u.
+    toJsonSchema: () => [{ pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$", maxLength: 255 }, true]
+  })
+)
 
 /** One billing fact as an adapter reads it from a provider's event; the gate adds endpoint and dedup key. */
 export const BillingFact = Schema.Struct({

@@ -5,6 +5,7 @@
  * @module
  */
 export * as BillingEvent from "./BillingEvent.ts"
+export * as BillingEventTypes from "./BillingEventTypes.ts"
 export * as BillingFact from "./BillingFact.ts"
 export * as DedupKey from "./DedupKey.ts"
 export * as EffectKey from "./EffectKey.ts"
@@ -13,3 +14,5 @@ export * as Gate from "./Gate.ts"
 export * as GateEvent from "./GateEvent.ts"
 export * as Money from "./Money.ts"
 export * as Outcome from "./Outcome.ts"
+export * as OutcomeTypes from "./OutcomeTypes.ts"
+export * as RecordHeaders from "./RecordHeaders.ts"

@@ -3,6 +3,7 @@ import type { BillingFact } from "../../domain/BillingFact.ts"
 import type { Endpoint } from "../../domain/Endpoint.ts"
 import type { DuplicateState } from "../../domain/GateEvent.ts"
 import { FACTS_NAMED, type Outcome, type OutcomeType } from "../../domain/Outcome.ts"
+import { dataschemaOf, type RecordHeaders } from "../../domain/RecordHeaders.ts"
 import type { LogRow } from "../postgres/LogReader.ts"
 import { factId } from "./FactId.ts"
 
@@ -14,10 +15,8 @@ export interface OutRecord {
   readonly topic: "events" | "outcomes"
   readonly key: string
   readonly value: Buffer
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: RecordHeaders
 }
-
-const CONTENT_TYPE = "application/json"
 
 /** CloudEvents 1.0, Kafka binding, binary mode. */
 const record = (
@@ -34,11 +33,11 @@ const record = (
     ce_id: about.id,
     ce_source: `/oncegate/${row.provider}`,
     ce_type: about.type,
-    ce_dataschema: `urn:oncegate:schema:${about.type}`,
+    ce_dataschema: dataschemaOf(about.type),
     ce_subject: about.subject,
     ce_time: row.at.toISOString(),
     ce_sequence: String(row.position).padStart(20, "0"),
-    "content-type": CONTENT_TYPE,
+    "content-type": "application/json",
     ...(row.trace === null ? {} : { traceparent: row.trace })
   }
 })

@@ -31,7 +31,8 @@ interface Wanted {
   readonly config: Readonly<Record<string, string>>
 }
 
-const wanted = (names: TopicNames, brokers: number): ReadonlyArray<Wanted> => {
+/** What the topics of a cluster of so many brokers should be. */
+export const wanted = (names: TopicNames, brokers: number): ReadonlyArray<Wanted> => {
   const replication = Math.min(3, brokers)
   const config = {
     "cleanup.policy": "delete",

@@ -20,5 +20,7 @@ export const epochMs = (text: string | undefined, offset?: "+09:00"): number | u
 /** The same time as ISO 8601 in UTC, or null where it makes no sense: no event is refused for its dates. */
 export const toUtc = (text: string | undefined, offset?: "+09:00"): string | null => {
   const ms = epochMs(text, offset)
-  return ms === undefined ? null : new Date(ms).toISOString()
+  const utc = ms === undefined ? "" : new Date(ms).toISOString()
+  // The turn to UTC can leave the years 0 to 9999, which are then written in six digits.
+  return /^[0-9]{4}-/.test(utc) ? utc : null
 }
