@@ -18,6 +18,7 @@ const checks = [
     command: bin("deno"),
     args: ["check", "--quiet", ...existing("src", "test", "bench")]
   },
+  { name: "contracts", command: bin("node"), args: ["ops/contracts.mjs", "--check"] },
   { name: "lint and format", command: bin("biome"), args: ["check", "--error-on-warnings", "."] }
 ]
 

@@ -5,6 +5,7 @@ import { HttpRouter, HttpServerError, HttpServerRequest, HttpServerResponse } fr
 import { HttpApiBuilder, HttpApiMiddleware, OpenApi } from "effect/http-api"
 import { Events, type OpenFilter } from "../domain/Events.ts"
 import type { EventState, OpenState } from "../domain/EventView.ts"
+import { dataschemaOf } from "../domain/RecordHeaders.ts"
 import {
   AdminApi,
   BadCursor,
@@ -15,6 +16,7 @@ import {
   Unavailable,
   UnknownEvent
 } from "./AdminApi.ts"
+import * as Contract from "./Contract.ts"
 import * as Scrape from "./Scrape.ts"
 import { listen } from "./Server.ts"
 
@@ -84,16 +86,23 @@ const asProblems = <E, R>(app: Effect.Effect<HttpServerResponse.HttpServerRespon
 const stateOf = <A extends string>(state: A) =>
   (state === "failed" ? "retry_scheduled" : state) as Exclude<A, "failed">
 
+const URN = dataschemaOf("")
+
 const machine = HttpApiBuilder.group(
   AdminApi,
   "machine",
   Effect.fnUntraced(function* (handlers) {
     const metrics = yield* Scrape.make
     const description = OpenApi.fromApi(AdminApi)
+    const contract = yield* Contract.read
     return handlers.handleAll({
       metrics: () => metrics,
       openapi: () => Effect.succeed(description),
-      asyncapi: () => Effect.fail(new NotYet({}))
+      asyncapi: () => Effect.succeed(contract.asyncapi),
+      schema: ({ params: { type } }) => {
+        const schema = contract.schemas.get(type.slice(type.startsWith(URN) ? URN.length : 0))
+        return schema === undefined ? Effect.fail(new NotYet({})) : Effect.succeed(schema)
+      }
     })
   })
 )

@@ -111,9 +111,14 @@ class Machine extends HttpApiGroup.make("machine").add(
   HttpApiEndpoint.get("openapi", "/openapi.json", { success: Schema.Unknown }).annotateMerge(
     about("This description")
   ),
-  HttpApiEndpoint.get("asyncapi", "/asyncapi.json", { success: Schema.Unknown, error: NotYet }).annotateMerge(
-    about("Description of the topics")
-  )
+  HttpApiEndpoint.get("asyncapi", "/asyncapi.json", { success: Schema.Unknown }).annotateMerge(
+    about("Description of the topics, AsyncAPI 3")
+  ),
+  HttpApiEndpoint.get("schema", "/schemas/:type", {
+    params: { type: Schema.String.annotate({ description: "ce_type, or all of ce_dataschema" }) },
+    success: Schema.Unknown.pipe(HttpApiSchema.asJson({ contentType: "application/schema+json" })),
+    error: NotYet
+  }).annotateMerge(about("JSON Schema of the records of a type: what ce_dataschema names"))
 ) {}
 
 class People extends HttpApiGroup.make("people")

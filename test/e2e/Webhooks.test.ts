@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { offences } from "../contracts/validators.ts"
 import { migratedSchema, startGate, startProviders, until } from "../support/Gate.ts"
 import { freshPrefix, kafkaBrokers } from "../support/Services.ts"
 import { simulate } from "./play.ts"
@@ -49,8 +50,9 @@ it.live(
         assert.strictEqual(headers.ce_subject, data.payment_reference)
         assert.match(headers.ce_id!, /^[0-9a-f]{8}-[0-9a-f]{4}-5/)
         assert.match(headers.ce_sequence!, /^\d{20}$/)
-        assert.strictEqual(headers["content-type"], "application/json")
       }
+      // As a consumer would that knows nothing of us but the committed contract.
+      assert.deepStrictEqual([...facts, ...outcomes].flatMap(offences), [])
     }).pipe(Effect.scoped),
   120_000
 )

@@ -2,6 +2,7 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
+import { readJson, schemas } from "../contracts/validators.ts"
 import { post, startGate, until } from "../support/Gate.ts"
 import { House, house } from "../support/House.ts"
 
@@ -62,6 +63,7 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
             "/metrics",
             "/openapi.json",
             "/asyncapi.json",
+            "/schemas/billing.payment.captured.v1",
             "/v1/status",
             "/v1/events",
             "/v1/events/paypal/ev_1",
@@ -81,7 +83,6 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
               "urn:oncegate:problem:unauthorized"
             )
           isProblem(yield* ask("/nothing"), 404, "urn:oncegate:problem:not-found")
-          isProblem(yield* ask("/asyncapi.json"), 404, "urn:oncegate:problem:not-found")
         })
       )
     })
@@ -300,6 +301,22 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
         })
       )
 
+      it.effect("the contract of the topics, as it is committed", () =>
+        Effect.gen(function* () {
+          const { body, status, type } = yield* ask("/asyncapi.json")
+          assert.deepStrictEqual([status, type], [200, "application/json"])
+          assert.deepStrictEqual(body, readJson("asyncapi.json"))
+          for (const [name, schema] of schemas)
+            for (const asked of [name, schema.$id]) {
+              const answered = yield* ask(`/schemas/${asked}`)
+              assert.deepStrictEqual([answered.status, answered.type], [200, "application/schema+json"])
+              assert.deepStrictEqual(JSON.parse(answered.text), schema)
+            }
+          for (const nothing of ["billing.payment.captured.v2", "..%2Fasyncapi", "urn:oncegate:schema:"])
+            isProblem(yield* ask(`/schemas/${nothing}`), 404, "urn:oncegate:problem:not-found")
+        })
+      )
+
       it.effect("OpenAPI 3.1 of every route, each behind the token and with its problems", () =>
         Effect.gen(function* () {
           const { body, status } = yield* ask("/openapi.json")
@@ -309,6 +326,7 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
             "/metrics",
             "/openapi.json",
             "/asyncapi.json",
+            "/schemas/{type}",
             "/v1/status",
             "/v1/events",
             "/v1/events/{endpoint}/{dedup_key}",
