@@ -97,17 +97,20 @@ const ADVICE =
   "Put back what was there. What must change goes into a new type (..v2), published beside this one until nobody reads the old one: docs/contract.md"
 
 /** Why a contract may not stand as it is: each problem with what to do about it. */
-export const problems = (folder: string, contract: Contract): ReadonlyArray<string> => [
-  ...incomparable(contract),
-  ...listed(path.join(folder, RELEASED)).flatMap((version) => {
-    const broken = breaking(read(path.join(folder, RELEASED, version)), contract)
-    return broken.length === 0
-      ? []
-      : [
-          `This breaks what ${version} promised to consumers:\n${broken.map((line) => `  - ${line}`).join("\n")}\n${ADVICE}`
-        ]
-  }),
-  ...stale(folder, contract).map(
-    (file) => `contracts/${file} is not what the sources say: run \`npm run contracts\` and commit the result`
-  )
-]
+export const problems = (folder: string, contract: Contract): ReadonlyArray<string> => {
+  const unfit = [
+    ...incomparable(contract),
+    ...listed(path.join(folder, RELEASED)).flatMap((version) => {
+      const broken = breaking(read(path.join(folder, RELEASED, version)), contract)
+      if (broken.length === 0) return []
+      const lines = broken.map((line) => `  - ${line}`).join("\n")
+      return [`This breaks what ${version} promised to consumers:\n${lines}\n${ADVICE}`]
+    })
+  ]
+  const old = stale(folder, contract)
+  return unfit.length > 0 || old.length === 0
+    ? unfit
+    : [
+        `Not what the sources say: ${old.map((file) => `contracts/${file}`).join(", ")}\nRun \`npm run contracts\` and commit the result.`
+      ]
+}

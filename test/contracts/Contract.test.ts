@@ -81,19 +81,15 @@ describe("a contract folder", () => {
   afterEach(() => fs.rmSync(folder, { recursive: true, force: true }))
   const contract = generate(readJson("asyncapi.json").info.version)
   const at = (name: string) => path.join(folder, name)
-  const says = (file: string) =>
-    `contracts/${file} is not what the sources say: run \`npm run contracts\` and commit the result`
-
   it("stands as it was written", () => assert.deepStrictEqual(problems(folder, contract), []))
 
   it("is refused where a file is stale, missing or too many, until it is written anew", () => {
     fs.appendFileSync(at("asyncapi.json"), " ")
     fs.rmSync(at("schemas/billing.payment.captured.v1.json"))
     fs.writeFileSync(at("schemas/billing.old.v1.json"), "{}")
-    assert.sameMembers(
-      [...problems(folder, contract)],
-      ["asyncapi.json", "schemas/billing.payment.captured.v1.json", "schemas/billing.old.v1.json"].map(says)
-    )
+    assert.deepStrictEqual(problems(folder, contract), [
+      "Not what the sources say: contracts/asyncapi.json, contracts/schemas/billing.payment.captured.v1.json, contracts/schemas/billing.old.v1.json\nRun `npm run contracts` and commit the result."
+    ])
     write(folder, contract)
     assert.deepStrictEqual(problems(folder, contract), [])
   })
