@@ -1,6 +1,9 @@
+import { defaultServerConditions } from "vite"
 import { defineConfig } from "vitest/config"
 
 export default defineConfig({
+  // `oncegate/domain` is the source here, and compiled only in the package.
+  ssr: { resolve: { conditions: ["oncegate-source", ...defaultServerConditions] } },
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/globalSetup.ts"],
