@@ -48,4 +48,16 @@ const inCheckout = async () => {
   })
 }
 
-await (fs.existsSync(source) ? inCheckout() : import("../dist/main.js"))
+/** An older Node would start, and then fail at each webhook. */
+const inPackage = async () => {
+  const { engines } = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
+  const [major, minor] = engines.node.replace(">=", "").split(".").map(Number)
+  const [ownMajor, ownMinor] = process.versions.node.split(".").map(Number)
+  if (ownMajor < major || (ownMajor === major && ownMinor < minor)) {
+    console.error(`oncegate: needs Node ${major}.${minor} or later, and this is ${process.versions.node}`)
+    process.exit(1)
+  }
+  await import("../dist/main.js")
+}
+
+await (fs.existsSync(source) ? inCheckout() : inPackage())

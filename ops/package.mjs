@@ -18,11 +18,10 @@ const started = Date.now()
 
 class Failed extends Error {}
 
-const run = (what, command, args, cwd = folder) => {
+const run = (what, command, args, cwd = folder, paths = []) => {
   // A project of somebody's has no part in this checkout: neither its programs nor what npm told this one of itself.
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^npm_(?!config_)|^NODE_OPTIONS$/i.test(name))
-  )
+  const own = Object.entries(process.env).filter(([name]) => !/^npm_(?!config_)|^NODE_OPTIONS$/i.test(name))
+  const env = { ...Object.fromEntries(own), PATH: [...paths, process.env.PATH].join(path.delimiter) }
   const { error, status, stderr, stdout } = spawnSync(command, args, {
     cwd,
     env,
@@ -144,11 +143,12 @@ try {
     ["node", node, [bin]],
     ["deno", deno, ["run", "-A", bin]],
     ["npx", npm, ["exec", "--offline", "--", "oncegate"]]
-  ])
-    must(
-      run(`${name}: oncegate --help`, command, [...args, "--help"]).includes("An idempotency gate"),
-      `${name}: oncegate --help does not help`
-    )
+  ]) {
+    const help = run(`${name}: oncegate --help`, command, [...args, "--help"], folder, [
+      at("node_modules", "node", "bin")
+    ])
+    must(help.includes("An idempotency gate"), `${name}: oncegate --help does not help`)
+  }
   console.log(`the package is whole, ${((Date.now() - started) / 1000).toFixed(1)} s`)
 } catch (error) {
   if (!(error instanceof Failed)) throw error

