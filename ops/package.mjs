@@ -85,8 +85,7 @@ const lookInto = (files) => {
 const PROBE = (name) => `import * as entry from "${name}"
 type IsAny<T> = 0 extends 1 & T ? true : false
 type Anys<T> = { [K in keyof T]: IsAny<T[K]> extends true ? K : never }[keyof T]
-type Deep<T> = { [K in keyof T]: IsAny<T[K]> extends true ? K : T[K] extends (...args: never) => unknown ? never : Anys<T[K]> }[keyof T]
-const anys: [Deep<typeof entry>] extends [never] ? true : Deep<typeof entry> = true
+const anys: [Anys<typeof entry>] extends [never] ? true : Anys<typeof entry> = true
 const names = Object.keys(entry)
 if (!anys || names.length === 0) throw new Error("nothing is exported")
 console.log(names.length)

@@ -1,6 +1,7 @@
 import type { BillingEvent } from "../../domain/BillingEvent.ts"
 import type { BillingFact } from "../../domain/BillingFact.ts"
 import type { Endpoint } from "../../domain/Endpoint.ts"
+import type { ErrorCode } from "../../domain/ErrorCode.ts"
 import type { DuplicateState } from "../../domain/GateEvent.ts"
 import { FACTS_NAMED, type Outcome, type OutcomeType } from "../../domain/Outcome.ts"
 import { dataschemaOf, type RecordHeaders } from "../../domain/RecordHeaders.ts"
@@ -58,7 +59,7 @@ interface OutcomeData {
   readonly event_type?: string | null
   readonly note?: string | null
   readonly effects?: ReadonlyArray<string>
-  readonly code?: NonNullable<Outcome["error_code"]>
+  readonly code?: ErrorCode
   readonly state?: DuplicateState
   readonly count?: number
 }
@@ -67,7 +68,7 @@ interface Decision {
   readonly type: OutcomeType
   readonly state: DuplicateState
   readonly note?: string
-  readonly error?: Outcome["error_code"]
+  readonly error?: ErrorCode | null
 }
 
 const decisionOf = (type: string, data: OutcomeData): Decision | undefined => {
