@@ -1,9 +1,9 @@
 import { Cause, Effect, Exit } from "effect"
 import type postgres from "postgres"
-import { faultOf, isOfValue } from "./databaseFault.ts"
+import { faultOf } from "./databaseFault.ts"
 import { HandlerTimeout } from "./errors.ts"
 import { admit, type Entry } from "./Inbox.ts"
-import { guard } from "./Transaction.ts"
+import { inTransaction } from "./Transaction.ts"
 
 /** What came of one try. */
 export type Outcome =
@@ -31,39 +31,49 @@ class Raised {
   }
 }
 
+/** The inbox cannot be written: never the record's fault, whatever Postgres calls it. */
+class NotAdmitted {
+  readonly error: unknown
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
+
 const PROBE_MS = 2_000
 /** Beyond the handler's time: for the server to answer BEGIN, ROLLBACK and COMMIT. */
 const REPLY_MS = 5_000
 
-/** Whether the database takes writes. Never hangs: a dying server can make the driver forget a query. */
+/** Whether the database takes writes. Never hangs. */
 export const isWritable = (sql: postgres.Sql) =>
   Effect.callback<boolean>((resume) => {
     const timer = setTimeout(() => resume(Effect.succeed(false)), PROBE_MS)
-    sql<[{ writable: boolean }]>`SELECT current_setting('transaction_read_only') = 'off' AS writable`.then(
-      ([row]) => resume(Effect.succeed(row.writable)),
-      () => resume(Effect.succeed(false))
-    )
+    sql<[{ writable: boolean }]>`SELECT current_setting('transaction_read_only') = 'off' AS writable`
+      .then(
+        ([row]) => resume(Effect.succeed(row.writable)),
+        () => resume(Effect.succeed(false))
+      )
+      .finally(() => clearTimeout(timer))
     return Effect.sync(() => clearTimeout(timer))
   })
 
-const codeOf = (error: unknown) => {
-  const code = (error as { readonly code?: unknown } | null)?.code
-  return typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code) ? code : "UNKNOWN"
+/** The code of what a driver threw, or of what it is wrapped in. */
+export const databaseCodeOf = (error: unknown, depth = 0): string => {
+  if (typeof error !== "object" || error === null || depth > 5) return "UNKNOWN"
+  const { code, cause } = error as { readonly code?: unknown; readonly cause?: unknown }
+  return typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code) ? code : databaseCodeOf(cause, depth + 1)
 }
 
 const judge = Effect.fnUntraced(function* (sql: postgres.Sql, thrown: unknown) {
   const byHandler = thrown instanceof Raised
-  const error = byHandler ? thrown.error : thrown
+  const error = byHandler || thrown instanceof NotAdmitted ? thrown.error : thrown
+  const away = { _tag: "DatabaseAway", code: databaseCodeOf(error) } as const
   const fault = faultOf(error)
   if (fault === "repeat") return { _tag: "Repeat" } as const
-  if (fault === "away") return { _tag: "DatabaseAway", code: codeOf(error) } as const
+  if (fault === "away" || thrown instanceof NotAdmitted) return away
   // Deferred constraints speak at COMMIT; a query that the handler did not look at is thrown again by the driver.
-  if (!byHandler && !isOfValue(error) && (error as Error | null)?.name !== "PostgresError")
-    return { _tag: "DatabaseAway", code: codeOf(error) } as const
+  const isOfHandler = byHandler || (error as Error | null)?.name === "PostgresError"
   // A handler may wrap or hide what the driver said: a record is blamed only while the database answers.
-  return (yield* isWritable(sql))
-    ? ({ _tag: "Failed", error } as const)
-    : ({ _tag: "DatabaseAway", code: codeOf(error) } as const)
+  return isOfHandler && (yield* isWritable(sql)) ? ({ _tag: "Failed", error } as const) : away
 })
 
 /**
@@ -75,47 +85,27 @@ export const attempt = <R>(
   entry: Entry,
   handler: (sql: postgres.TransactionSql) => Effect.Effect<unknown, unknown, R>
 ): Effect.Effect<Outcome, never, R> =>
-  Effect.flatMap(Effect.context<R>(), (context) => {
-    const transaction = Effect.callback<Exit.Exit<Outcome, unknown>>((resume) => {
-      const controller = new AbortController()
-      const end = (exit: Exit.Exit<Outcome, unknown>) => {
-        clearTimeout(timer)
-        resume(Effect.succeed(exit))
-      }
-      const timer = setTimeout(() => {
-        controller.abort()
-        end(Exit.succeed({ _tag: "DatabaseAway", code: "CLIENT_TIMEOUT" }))
-      }, handlerTimeoutMs + REPLY_MS)
-      sql
-        .begin(async (raw): Promise<Outcome> => {
-          const limitMs = handlerTimeoutMs + 1_000
-          const admission = await admit(raw, entry, { blockKeys, limitMs })
-          if (admission === "duplicate") return { _tag: "Duplicate" }
-          if (admission === "blocked") return { _tag: "Blocked" }
-          const tx = guard(raw)
-          const exit = await Effect.runPromiseExitWith(context)(
-            Effect.suspend(() => handler(tx.sql)).pipe(
-              Effect.timeoutOrElse({
-                duration: handlerTimeoutMs,
-                orElse: () => Effect.fail(new HandlerTimeout({ limitMs: handlerTimeoutMs }))
-              })
-            ),
-            { signal: controller.signal }
-          )
-          tx.shut()
-          if (Exit.isFailure(exit)) throw new Raised(Cause.squash(exit.cause))
-          return { _tag: "Handled" }
-        })
-        .then(
-          (outcome) => end(Exit.succeed(outcome as Outcome)),
-          (thrown: unknown) => end(Exit.fail(thrown))
-        )
-      return Effect.sync(() => {
-        clearTimeout(timer)
-        controller.abort()
+  Effect.flatMap(Effect.context<R>(), (context) =>
+    inTransaction(sql, handlerTimeoutMs + REPLY_MS, async ({ sql: tx, shut, signal }): Promise<Outcome> => {
+      const options = { blockKeys, limitMs: handlerTimeoutMs + 1_000 }
+      const admission = await admit(tx, entry, options).catch((error) => {
+        throw new NotAdmitted(error)
       })
-    })
-    return Effect.flatMap(transaction, (exit) =>
-      Exit.isSuccess(exit) ? Effect.succeed(exit.value) : judge(sql, Cause.squash(exit.cause))
-    )
-  })
+      if (admission === "duplicate") return { _tag: "Duplicate" }
+      if (admission === "blocked") return { _tag: "Blocked" }
+      // Shut before the handler is told to stop: what it does then must not reach the transaction.
+      const timeUp = Effect.sleep(handlerTimeoutMs).pipe(
+        Effect.andThen(Effect.sync(shut)),
+        Effect.andThen(Effect.fail(new HandlerTimeout({ limitMs: handlerTimeoutMs })))
+      )
+      const exit = await Effect.runPromiseExitWith(context)(
+        Effect.raceFirst(
+          Effect.suspend(() => handler(tx)),
+          timeUp
+        ),
+        { signal }
+      )
+      if (Exit.isFailure(exit)) throw new Raised(Cause.squash(exit.cause))
+      return { _tag: "Handled" }
+    }).pipe(Effect.catch((thrown) => judge(sql, thrown)))
+  )

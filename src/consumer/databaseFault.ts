@@ -23,9 +23,3 @@ export const faultOf = (error: unknown, depth = 0): Fault => {
   }
   return faultOf(cause, depth + 1)
 }
-
-/** A value that Postgres refuses (22, 23, 54): of the record, also where the kit's own statement met it. */
-export const isOfValue = (error: unknown) => {
-  const code = (error as { readonly code?: unknown } | null)?.code
-  return typeof code === "string" && /^(22|23|54)...$/.test(code)
-}

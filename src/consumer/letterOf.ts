@@ -1,7 +1,9 @@
 import { Cause, Effect, Exit } from "effect"
 import type postgres from "postgres"
 import { KafkaFailed } from "../infra/kafka/KafkaFailed.ts"
+import { databaseCodeOf } from "./attempt.ts"
 import { type Entry, markDeadLettered } from "./Inbox.ts"
+import { inTransaction } from "./Transaction.ts"
 
 /** What came of putting a record into the dead-letter topic. */
 export type LetterOutcome =
@@ -23,36 +25,17 @@ export const letterOf = (
   errorClass: string,
   publish: Effect.Effect<void, KafkaFailed>
 ): Effect.Effect<LetterOutcome> =>
-  Effect.callback<LetterOutcome>((resume) => {
-    const controller = new AbortController()
-    const end = (outcome: LetterOutcome) => {
-      clearTimeout(timer)
-      resume(Effect.succeed(outcome))
-    }
-    const timer = setTimeout(() => {
-      controller.abort()
-      end({ _tag: "DatabaseAway", code: "CLIENT_TIMEOUT" })
-    }, LIMIT_MS)
-    sql
-      .begin(async (tx): Promise<LetterOutcome> => {
-        if (!(await markDeadLettered(tx, entry, errorClass))) return { _tag: "Known" }
-        const exit = await Effect.runPromiseExit(publish, { signal: controller.signal })
-        if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
-        return { _tag: "Published" }
-      })
-      .then(
-        (outcome) => end(outcome as LetterOutcome),
-        (thrown: unknown) => {
-          const { code } = (thrown ?? {}) as { readonly code?: unknown }
-          end(
-            thrown instanceof KafkaFailed
-              ? { _tag: "KafkaAway" }
-              : { _tag: "DatabaseAway", code: typeof code === "string" ? code : "UNKNOWN" }
-          )
-        }
+  inTransaction(sql, LIMIT_MS, async ({ sql: tx, signal }): Promise<LetterOutcome> => {
+    if (!(await markDeadLettered(tx, entry, errorClass))) return { _tag: "Known" }
+    const exit = await Effect.runPromiseExit(publish, { signal })
+    if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+    return { _tag: "Published" }
+  }).pipe(
+    Effect.catch((thrown) =>
+      Effect.succeed<LetterOutcome>(
+        thrown instanceof KafkaFailed
+          ? { _tag: "KafkaAway" }
+          : { _tag: "DatabaseAway", code: databaseCodeOf(thrown) }
       )
-    return Effect.sync(() => {
-      clearTimeout(timer)
-      controller.abort()
-    })
-  })
+    )
+  )

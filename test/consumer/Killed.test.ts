@@ -1,0 +1,68 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { fileURLToPath } from "node:url"
+import { describe, expect } from "vitest"
+import { it, numbersOf, record, type World, waitFor } from "./ConsumerWorld.ts"
+
+const main = fileURLToPath(new URL("./consumer-process.ts", import.meta.url))
+const runtime = "Deno" in globalThis ? ["run", "-A"] : []
+
+const consumerProcess = ({ url, brokers, topic, groupId }: World, mode: "hang" | "late") =>
+  spawn(process.execPath, [...runtime, main], {
+    env: {
+      PATH: process.env.PATH ?? "",
+      HOME: process.env.HOME ?? "",
+      DATABASE_URL: url,
+      BROKERS: brokers.join(","),
+      TOPIC: topic,
+      GROUP: groupId,
+      MODE: mode
+    },
+    stdio: ["ignore", "pipe", "inherit"]
+  })
+
+const kill = async (child: ReturnType<typeof consumerProcess>) => {
+  const ended = once(child, "exit")
+  child.kill("SIGKILL")
+  await ended
+}
+
+const records = [1, 2, 3, 4].flatMap((n) => [record("P1", n), record("P2", n)])
+const ALL = { P1: [1, 2, 3, 4], P2: [1, 2, 3, 4] }
+
+// One waits for the session of the dead member to end, and so does the other: at the same time.
+describe.concurrent("kill -9 of a consumer", () => {
+  it("in the middle of a handler: its work is undone with it, and done once by the next", async ({
+    world
+  }) => {
+    await world.send(records)
+    const child = consumerProcess(world, "hang")
+    try {
+      await once(child.stdout, "data")
+    } finally {
+      await kill(child)
+    }
+    expect((await world.effects()).filter(({ n }) => n > 1)).toEqual([])
+    await world.start()
+    await waitFor("effects", world.effects, (effects) => effects.length >= 8)
+    await waitFor("committed", world.committed, (sum) => sum === 8)
+    expect(numbersOf(await world.effects())).toEqual(ALL)
+  })
+
+  it("between the commit of its database and that of its offsets: nothing is done again", async ({
+    world
+  }) => {
+    await world.send(records)
+    const child = consumerProcess(world, "late")
+    try {
+      await waitFor("effects", world.effects, (effects) => effects.length === 8)
+    } finally {
+      await kill(child)
+    }
+    expect(await world.committed()).toBe(0)
+    const consumer = await world.start()
+    await waitFor("committed", world.committed, (sum) => sum === 8)
+    expect(numbersOf(await world.effects())).toEqual(ALL)
+    expect(consumer.status().counts).toMatchObject({ handled: 0, duplicates: 8 })
+  })
+})
