@@ -60,15 +60,16 @@ describe.concurrent("a consumer", () => {
       handlers: {
         "billing.payment.captured.v1": async ({ data, id }, { sql }) => {
           await sql`INSERT INTO effects (event_id, payment, n) VALUES (${id}, ${data.payment_reference}, ${Number(data.object_id)})`
-          await sql`SELECT pg_sleep(0.02)`
+          await sql`SELECT pg_sleep(0.05)`
         }
       }
     } satisfies Partial<StartOptions>
     const first = await world.start(slowly)
     await waitFor("effects", world.effects, (effects) => effects.length >= 20)
     const second = await world.start(slowly)
-    await waitFor("second", second.status, ({ counts }) => counts.handled >= 5)
+    await waitFor("second", second.status, ({ assigned }) => assigned.length > 0)
     await send(20, 30)
+    await waitFor("second", second.status, ({ counts }) => counts.handled > 0)
     await first.stop()
     await waitFor("effects", world.effects, (effects) => effects.length >= 270)
     await waitFor("committed", world.committed, (sum) => sum === 270)
