@@ -1,6 +1,5 @@
 import { Effect, Latch } from "effect"
 import type postgres from "postgres"
-import { isWritable } from "./attempt.ts"
 
 /** Whether the consumer's database serves. While it does not, handlers wait and nothing is fetched. */
 export interface Availability {
@@ -13,8 +12,22 @@ export interface Availability {
   readonly proven: () => void
 }
 
+const PROBE_MS = 2_000
 const FIRST_MS = 100
 const LAST_MS = 5_000
+
+/** Whether the database takes writes. Never hangs. */
+const isWritable = (sql: postgres.Sql) =>
+  Effect.callback<boolean>((resume) => {
+    const timer = setTimeout(() => resume(Effect.succeed(false)), PROBE_MS)
+    sql<[{ writable: boolean }]>`SELECT current_setting('transaction_read_only') = 'off' AS writable`
+      .then(
+        ([row]) => resume(Effect.succeed(row.writable)),
+        () => resume(Effect.succeed(false))
+      )
+      .finally(() => clearTimeout(timer))
+    return Effect.sync(() => clearTimeout(timer))
+  })
 
 /** `onChange` is told the code of an outage, and null at its end. */
 export const make = Effect.fnUntraced(function* (

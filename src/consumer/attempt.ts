@@ -39,22 +39,8 @@ class NotAdmitted {
   }
 }
 
-const PROBE_MS = 2_000
 /** Beyond the handler's time: for the server to answer BEGIN, ROLLBACK and COMMIT. */
 const REPLY_MS = 5_000
-
-/** Whether the database takes writes. Never hangs. */
-export const isWritable = (sql: postgres.Sql) =>
-  Effect.callback<boolean>((resume) => {
-    const timer = setTimeout(() => resume(Effect.succeed(false)), PROBE_MS)
-    sql<[{ writable: boolean }]>`SELECT current_setting('transaction_read_only') = 'off' AS writable`
-      .then(
-        ([row]) => resume(Effect.succeed(row.writable)),
-        () => resume(Effect.succeed(false))
-      )
-      .finally(() => clearTimeout(timer))
-    return Effect.sync(() => clearTimeout(timer))
-  })
 
 /** The code of what a driver threw, or of what it is wrapped in. */
 export const databaseCodeOf = (error: unknown, depth = 0): string => {
@@ -63,18 +49,17 @@ export const databaseCodeOf = (error: unknown, depth = 0): string => {
   return typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code) ? code : databaseCodeOf(cause, depth + 1)
 }
 
-const judge = Effect.fnUntraced(function* (sql: postgres.Sql, thrown: unknown) {
+const judge = (thrown: unknown): Outcome => {
   const byHandler = thrown instanceof Raised
   const error = byHandler || thrown instanceof NotAdmitted ? thrown.error : thrown
   const away = { _tag: "DatabaseAway", code: databaseCodeOf(error) } as const
   const fault = faultOf(error)
-  if (fault === "repeat") return { _tag: "Repeat" } as const
+  if (fault === "repeat") return { _tag: "Repeat" }
   if (fault === "away" || thrown instanceof NotAdmitted) return away
   // Deferred constraints speak at COMMIT; a query that the handler did not look at is thrown again by the driver.
   const isOfHandler = byHandler || (error as Error | null)?.name === "PostgresError"
-  // A handler may wrap or hide what the driver said: a record is blamed only while the database answers.
-  return isOfHandler && (yield* isWritable(sql)) ? ({ _tag: "Failed", error } as const) : away
-})
+  return isOfHandler ? { _tag: "Failed", error } : away
+}
 
 /**
  * One try: the inbox's row and the handler's work in one transaction of the consumer's database, committed or rolled
@@ -107,5 +92,5 @@ export const attempt = <R>(
       )
       if (Exit.isFailure(exit)) throw new Raised(Cause.squash(exit.cause))
       return { _tag: "Handled" }
-    }).pipe(Effect.catch((thrown) => judge(sql, thrown)))
+    }).pipe(Effect.catch((thrown) => Effect.succeed(judge(thrown))))
   )

@@ -17,7 +17,7 @@ export const faultOf = (error: unknown, depth = 0): Fault => {
   if (typeof error !== "object" || error === null || depth > 5) return "record"
   const { code, cause } = error as { readonly code?: unknown; readonly cause?: unknown }
   if (typeof code === "string") {
-    // CONNECTION_CLOSED and its like are the driver's; ECONNREFUSED could be anyone's, and is left to a probe.
+    // CONNECTION_CLOSED and its like are the driver's; ECONNREFUSED could be anyone's, and is not taken for it.
     if (AWAY.test(code) || code.startsWith("CONNECTION_") || code === "CONNECT_TIMEOUT") return "away"
     if (REPEAT.test(code)) return "repeat"
   }

@@ -5,7 +5,7 @@ import { describe, expect } from "vitest"
 import { Consumer, type StartOptions } from "../../src/consumer/index.ts"
 import { it, numbersOf, record, waitFor } from "./ConsumerWorld.ts"
 
-describe.concurrent("a consumer", () => {
+describe.concurrent("a consumer", { timeout: 60_000 }, () => {
   it("handles twin records once, and commits what it handled", async ({ world }) => {
     const one = record("P1", 1)
     await world.send([one, one, record("P1", 2), one])

@@ -9,7 +9,7 @@ export const waitFor = async <A>(
   what: string,
   ask: () => A | Promise<A>,
   good: (a: A) => boolean,
-  ms = 25_000
+  ms = 50_000
 ) => {
   const end = Date.now() + ms
   let answer = await ask()

@@ -24,7 +24,7 @@ const handlersOf = (handler: AsyncHandler<Captured>) => ({
   handlers: { "billing.payment.captured.v1": handler }
 })
 
-describe.concurrent("a record that cannot be handled", () => {
+describe.concurrent("a record that cannot be handled", { timeout: 60_000 }, () => {
   it("is dead-lettered as it came, with its origin and the error's class; others go on", async ({
     world
   }) => {

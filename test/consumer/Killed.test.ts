@@ -31,7 +31,7 @@ const records = [1, 2, 3, 4].flatMap((n) => [record("P1", n), record("P2", n)])
 const ALL = { P1: [1, 2, 3, 4], P2: [1, 2, 3, 4] }
 
 // One waits for the session of the dead member to end, and so does the other: at the same time.
-describe.concurrent("kill -9 of a consumer", () => {
+describe.concurrent("kill -9 of a consumer", { timeout: 60_000 }, () => {
   it("in the middle of a handler: its work is undone with it, and done once by the next", async ({
     world
   }) => {
@@ -39,6 +39,8 @@ describe.concurrent("kill -9 of a consumer", () => {
     const child = consumerProcess(world, "hang")
     try {
       await once(child.stdout, "data")
+      // What was handled is committed, up to what is not.
+      await waitFor("committed", world.committed, (sum) => sum > 0)
     } finally {
       await kill(child)
     }

@@ -45,7 +45,7 @@ const startBridge = async (url: string) => {
   }
 }
 
-describe.concurrent("the consumer's own database", () => {
+describe.concurrent("the consumer's own database", { timeout: 60_000 }, () => {
   it("goes away: the consumer pauses, blames no record, and goes on by itself", async ({ world }) => {
     const bridge = await startBridge(world.url)
     const sql = postgres(bridge.url, { max: 4, onnotice: () => {}, connect_timeout: 2, backoff: () => 0.1 })
