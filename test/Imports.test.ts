@@ -41,6 +41,17 @@ describe("imports go one way", () => {
     )
   })
 
+  it("the consumer kit knows the domain and two small files of kafka, so that it can stand alone", () => {
+    const shared = ["infra/kafka/KafkaFailed.ts", "infra/kafka/KafkajsIdleTimer.ts"]
+    const strangers = inRooms("consumer").flatMap((file) =>
+      importsOf(file)
+        .filter((name) => name.endsWith(".ts") && !["consumer", "domain"].includes(roomOf(name)))
+        .filter((name) => !shared.includes(name))
+        .map((name) => `${file} imports ${name}`)
+    )
+    assert.deepStrictEqual(strangers, [])
+  })
+
   it("http and infra know the domain and their own room", () => {
     const sideways = inRooms("http", "infra").flatMap((file) =>
       importsOf(file)

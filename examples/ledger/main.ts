@@ -55,7 +55,7 @@ const consumer = await startConsumer({
   handlers,
   // A type that this ledger has never heard of might be money: a person decides.
   unknownTypes: "dead-letter",
-  sessionTimeoutMs: 10_000,
+  sessionTimeoutMs: 6_000,
   onFailure: (error, { id, attempt }) =>
     // Its class only: messages of a database quote what was to be written.
     console.error(`event ${id}, attempt ${attempt}: ${error instanceof Error ? error.name : "failed"}`)

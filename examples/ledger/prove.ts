@@ -1,13 +1,14 @@
 // The proof: the ledger's sums equal what the simulator foretold, whatever is killed meanwhile. Starts Postgres, Kafka, a
 // simulator, a gate, a relay and the ledger in a temporary folder, and ends all of it.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { randomBytes } from "node:crypto"
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
-import { Effect, Redacted } from "effect"
+import { Effect, Redacted, References } from "effect"
 import postgres from "postgres"
 import * as EmbeddedPostgres from "../../src/infra/embedded/EmbeddedPostgres.ts"
 import * as KeptKafka from "../../src/infra/embedded/KeptKafka.ts"
@@ -44,9 +45,15 @@ if (![events, kills, limit].every((number) => Number.isInteger(number) && number
   process.exit(2)
 }
 
+const COPIES = 2
+const SECONDS_A_KILL = 9
+
 const root = fileURLToPath(new URL("../..", import.meta.url))
 const runtime = "Deno" in globalThis ? ["run", "-A"] : []
 const say = (text: string) => Effect.sync(() => console.log(text))
+
+/** What ended without being killed: no proof then. */
+const faults: Array<string> = []
 
 /** A process of ours, started again when it was killed; stopped with the scope. */
 const keep = (name: string, args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) => {
@@ -65,8 +72,8 @@ const keep = (name: string, args: ReadonlyArray<string>, environment: Readonly<R
       })
     child.once("exit", (code) => {
       if (isOver) return
-      if (code !== null) console.error(`${name} ended by itself (${code}):\n${output.slice(-2_000)}`)
-      setTimeout(() => isOver || up(), 200)
+      if (code !== null) faults.push(`${name} ended by itself (${code}): ${output.slice(-1_000)}`)
+      else setTimeout(() => isOver || up(), 200)
     })
   }
   return Effect.acquireRelease(
@@ -141,7 +148,7 @@ const proof = Effect.gen(function* () {
   const service = {
     DATABASE_URL: url,
     KAFKA_BROKERS: kafka.brokers.join(","),
-    MASTER_KEYS: `proof:${Buffer.alloc(32, 7).toString("base64")}`,
+    MASTER_KEYS: `proof:${randomBytes(32).toString("base64")}`,
     ADMIN_TOKEN: "a token for the time of this proof only",
     PAYPAL_WEBHOOK_ID: simulator.webhookId,
     PAYPAL_ENVIRONMENT: "sandbox",
@@ -172,12 +179,24 @@ const proof = Effect.gen(function* () {
   const ingress = () => /"ingress":"([^"]+)"/.exec(gate.output())?.[1]
   yield* until("the gate", () => ingress() !== undefined)
 
+  // Slow enough that there is work to do at every kill: ledger and broker need some seconds to come back.
+  const rate = Math.max(2, Math.min(60, (events! * COPIES) / (kills! * 3 * SECONDS_A_KILL + 1)))
   const expectFile = path.join(folder, "e.json")
   const simulation = spawn(
     process.execPath,
     [
-      ...[...runtime, main, "simulate", "--provider", "all", "--events", String(events), "--copies", "2"],
-      ...["--retry", "60", "--concurrency", "8", "--rate", "60", "--url", ingress()!],
+      ...[
+        ...runtime,
+        main,
+        "simulate",
+        "--provider",
+        "all",
+        "--events",
+        String(events),
+        "--copies",
+        String(COPIES)
+      ],
+      ...["--retry", "60", "--concurrency", "8", "--rate", String(rate), "--url", ingress()!],
       ...["--expect", expectFile, "--data-dir", folder],
       ...(values.seed === undefined ? [] : ["--seed", values.seed])
     ],
@@ -194,6 +213,9 @@ const proof = Effect.gen(function* () {
   yield* Effect.addFinalizer(() => Effect.sync(() => simulation.kill("SIGKILL")))
 
   const booked = async () => Number((await sql<[{ count: string }]>`SELECT count(*) FROM entries`)[0].count)
+  const compare = async () =>
+    compareSums(JSON.parse(readFileSync(expectFile, "utf8")) as Expectation, await readBalances(sql))
+  const isEqual = async () => simulated !== undefined && (await compare()).every((one) => one.isEqual)
   yield* until("the first entry", async () => (await booked()) > 0)
   const victims = [
     ["ledger", () => ledger.kill()],
@@ -205,19 +227,14 @@ const proof = Effect.gen(function* () {
       const before = yield* Effect.promise(booked)
       yield* Effect.sync(kill)
       yield* say(`kill -9 of the ${name} (${round} of ${kills}) at ${before} entries`)
-      // On once the ledger works again; once the providers are silent there may be nothing left to book.
-      yield* until(
-        "new entries",
-        async () => (await booked()) > before || (simulated !== undefined && existsSync(expectFile))
-      )
+      // On once the ledger works again; at the end there may be nothing left to book.
+      yield* until("new entries", async () => (await booked()) > before || (await isEqual()))
     }
 
   yield* until("the simulator", () => simulated !== undefined)
   yield* say(`\n${report.trim().split("\n").at(-1)}`)
   if (simulated !== 0) return yield* Effect.fail("the simulator was not content")
-  const expectation = JSON.parse(readFileSync(expectFile, "utf8")) as Expectation
-  const compare = async () => compareSums(expectation, await readBalances(sql))
-  yield* until("equal sums", async () => (await compare()).every(({ isEqual }) => isEqual)).pipe(
+  yield* until("equal sums", isEqual).pipe(
     Effect.timeoutOrElse({ duration: 60_000, orElse: () => Effect.void })
   )
   // Equal once is not enough: what is doubled could still be on its way.
@@ -241,7 +258,8 @@ const proof = Effect.gen(function* () {
   )
 }).pipe(
   Effect.scoped,
-  Effect.timeoutOrElse({ duration: limit! * 1_000, orElse: () => Effect.fail(`no end within ${limit} s`) })
+  Effect.timeoutOrElse({ duration: limit! * 1_000, orElse: () => Effect.fail(`no end within ${limit} s`) }),
+  Effect.provideService(References.MinimumLogLevel, "Error")
 )
 
 const interrupted = new AbortController()

@@ -68,3 +68,30 @@ describe.concurrent("kill -9 of a consumer", { timeout: 60_000 }, () => {
     expect(consumer.status().counts).toMatchObject({ handled: 0, duplicates: 8 })
   })
 })
+
+// Longer than the session of the group, and beside the two above.
+describe.concurrent("a handler that takes its time", { timeout: 60_000 }, () => {
+  it("costs nobody the membership: the group hears of the member all the while", async ({ world }) => {
+    await world.send([record("P1", 1)])
+    const members = async () => {
+      const { groups } = await world.admin.describeGroups([world.groupId])
+      return groups[0]!.members.map(({ memberId }) => memberId)
+    }
+    let calls = 0
+    let atBegin: ReadonlyArray<string> = []
+    await world.start({
+      handlers: {
+        "billing.payment.captured.v1": async ({ id }, { sql }) => {
+          calls += 1
+          atBegin = await members()
+          await sql`SELECT pg_sleep(7)`
+          await sql`INSERT INTO effects (event_id, payment, n) VALUES (${id}, 'P1', 1)`
+        }
+      }
+    })
+    await waitFor("committed", world.committed, (sum) => sum === 1)
+    expect(atBegin).toHaveLength(1)
+    expect(await members()).toEqual(atBegin)
+    expect(calls).toBe(1)
+  })
+})
