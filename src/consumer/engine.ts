@@ -90,6 +90,8 @@ export const make = <R = never>(
     })
 
     let backoffMs = BACKOFF_MS.first
+    /** Codes that the log has since the last join. */
+    const told = new Set<string>()
     const once = Effect.scoped(
       Effect.gen(function* () {
         const broken = yield* Deferred.make<never, KafkaFailed>()
@@ -108,6 +110,7 @@ export const make = <R = never>(
             regulate()
             backoffMs = BACKOFF_MS.first
             trouble.kafka = null
+            told.clear()
           },
           onOpen: (assignment) => {
             if (flow?.flow.assignment === assignment) flow.flow.open()
@@ -152,7 +155,6 @@ export const make = <R = never>(
       })
     )
 
-    const told = new Set<string>()
     const onTrouble = Effect.fnUntraced(function* (code: string) {
       trouble.kafka = code
       counts.reconnects += 1
