@@ -58,7 +58,6 @@ export const committedOffsets = Effect.fnUntraced(function* (
         topic,
         partition,
         end: high,
-        isCommitted: found !== undefined && found !== "-1",
         committed: found === undefined || found === "-1" ? low : found
       }
     })
