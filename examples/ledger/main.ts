@@ -8,7 +8,7 @@ import { balanceTable, readBalances } from "./balances.ts"
 import { createTables, handlers } from "./ledger.ts"
 
 if (process.argv.includes("--help")) {
-  console.log(`Usage: node examples/ledger/main.ts
+  console.log(`Usage: npm run ledger
 
 Books the facts of billing.events.v1 into tables in the schema "ledger" and prints balances by currency.
 Finds a running \`npm start\` by itself. Otherwise:

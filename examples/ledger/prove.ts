@@ -49,7 +49,7 @@ const COPIES = 2
 const SECONDS_A_KILL = 9
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
-const runtime = "Deno" in globalThis ? ["run", "-A"] : []
+const runtime = [...("Deno" in globalThis ? ["run", "-A"] : []), "--conditions=oncegate-source"]
 const say = (text: string) => Effect.sync(() => console.log(text))
 
 /** What ended without being killed: no proof then. */
