@@ -16,7 +16,7 @@ import * as SimulatorServer from "../../src/infra/simulator/SimulatorServer.ts"
 import { balanceTable, readBalances } from "./balances.ts"
 import { compareSums, type Expectation } from "./expectedSums.ts"
 
-const HELP = `Usage: node examples/ledger/prove.ts [--events 300] [--kills 3] [--seed S] [--limit 300]
+const HELP = `Usage: npm run ledger:prove -- [--events 300] [--kills 3] [--seed S] [--limit 300]
 
 Plays payment providers against a gate while ledger, relay and broker are killed with -9 in turn, then compares the
 ledger's sums with what the simulator foretold. Exit code 1 where they differ.
