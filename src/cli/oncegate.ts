@@ -1,7 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Cause, Effect, Exit, Runtime } from "effect"
 import { Command } from "effect/cli"
-import { tolerate } from "../infra/postgres/driverFault.ts"
 import { frames } from "../infra/telemetry/frames.ts"
 import { audit } from "./audit.ts"
 import { bomb } from "./bomb.ts"
@@ -9,6 +8,7 @@ import { dev } from "./dev.ts"
 import { events } from "./events.ts"
 import { explain } from "./explain.ts"
 import { keys } from "./keys.ts"
+import { lastWords } from "./lastWords.ts"
 import { migrate } from "./migrate.ts"
 import { serve } from "./serve.ts"
 import { simulate } from "./simulate.ts"
@@ -42,7 +42,7 @@ const teardown: Runtime.Teardown = (exit, onExit) =>
 
 /** The command line as a process: one clear line on stderr and an exit code where a command fails. */
 export const run = () => {
-  tolerate(() => process.stderr.write("oncegate: the database driver lost a socket; going on\n"))
+  lastWords()
   return oncegate.pipe(
     Command.run({ version: "0.1.0" }),
     Effect.tapCause((cause) => Effect.sync(() => explained(cause))),

@@ -206,7 +206,7 @@ const answers = Effect.fnUntraced(function* (server: LocalProcess, url: string, 
   )
   const attempt = Effect.tryPromise({
     try: async () => {
-      const sql = postgres(url, { max: 1, connect_timeout: 5, onnotice: () => {} })
+      const sql = postgres(url, { max: 1, connect_timeout: 5, fetch_types: false, onnotice: () => {} })
       try {
         const [row] = await sql`SELECT current_setting('data_directory') AS data,
           EXISTS (SELECT FROM pg_database WHERE datname = ${NAME}) AS found`

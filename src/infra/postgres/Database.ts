@@ -1,6 +1,7 @@
-import { Context, Effect, Layer, Redacted, type Scope } from "effect"
-import postgres from "postgres"
-import { DatabaseError, fromDriver } from "./DatabaseError.ts"
+import { Context, Effect, Layer, Pool, Redacted, type Scope } from "effect"
+import type postgres from "postgres"
+import { DatabaseError, fromDriver, isOrdinary } from "./DatabaseError.ts"
+import * as Wire from "./Wire.ts"
 
 /** One statement, one round trip, autocommit. Parameters are sent apart from the text and never logged. */
 export interface Connection {
@@ -31,8 +32,8 @@ export class Database extends Context.Service<
     readonly claims: Connection
     readonly completions: Connection
     /**
-     * A connection of one's own, for session state such as an advisory lock; closed with the scope. `limitMs` replaces
-     * the time that the client waits for a reply.
+     * A connection of one's own, for session state such as an advisory lock; closed with the scope. Lost, it stays lost:
+     * every further statement fails. `limitMs` replaces the time that the client waits for a reply.
      */
     readonly session: (name: string, limitMs?: number) => Effect.Effect<Connection, never, Scope.Scope>
   }
@@ -47,83 +48,94 @@ const arrayType = (oid: number) => ({
   serialize: (values: ReadonlyArray<unknown>) => `{${values.map(element).join(",")}}`,
   parse: (text: string) => text
 })
-/**
- * The driver asks each new connection for its array types, and under Deno it can send the first statement before it has
- * read the answer: 26 of 1,000 first statements failed with 22P02 (measured). So it knows ours beforehand.
- */
+/** The driver is not let ask the server for them (`Wire.ts`), so it knows ours beforehand. */
 const ARRAYS = { text: arrayType(1009), int: arrayType(1007), bigint: arrayType(1016), uuid: arrayType(2951) }
 
-const open = (options: DatabaseOptions, name: string, max: number) =>
-  postgres(Redacted.value(options.url), {
-    max,
-    connect_timeout: 3,
-    // After a restart of the server the pool must be back within a second, not after the driver's 20 s.
-    backoff: (retries: number) => Math.min(2 ** retries / 50, 0.5),
-    fetch_types: true,
-    types: ARRAYS,
-    onnotice: () => {},
-    connection: {
-      application_name: `oncegate ${name}`,
-      statement_timeout: options.statementTimeoutMs,
-      lock_timeout: Math.min(options.statementTimeoutMs, 2000),
-      idle_in_transaction_session_timeout: 2000,
-      synchronous_commit: "on",
-      jit: "off"
-    } as Record<string, string | number | boolean>
+const driverOptions = (options: DatabaseOptions, name: string) => ({
+  connect_timeout: 3,
+  types: ARRAYS,
+  onnotice: () => {},
+  connection: {
+    application_name: `oncegate ${name}`,
+    statement_timeout: options.statementTimeoutMs,
+    lock_timeout: Math.min(options.statementTimeoutMs, 2000),
+    idle_in_transaction_session_timeout: 2000,
+    synchronous_commit: "on",
+    jit: "off"
+  } as Record<string, string | number | boolean>
+})
+
+/** Gives a wire for the time of one statement. */
+type Lend = <A, E>(use: (wire: Wire.Wire) => Effect.Effect<A, E>) => Effect.Effect<A, E>
+
+const reply = <A>(statement: string, wire: Wire.Wire, send: (sql: postgres.Sql) => PromiseLike<A>) =>
+  Effect.tryPromise({
+    try: async () => {
+      const rows = await send(wire.sql)
+      wire.answered()
+      return rows
+    },
+    catch: (thrown) => {
+      if (isOrdinary(thrown)) wire.answered()
+      else wire.cut()
+      return fromDriver(statement, thrown)
+    }
   })
 
-const connection = (sql: postgres.Sql, limitMs: number): Connection => {
-  const settle = <A>(statement: string, pending: PromiseLike<A>) =>
-    Effect.callback<A, DatabaseError>((resume) => {
-      // When the server dies, the driver can forget a query for ever: its reply has a limit on this side too.
-      const timer = setTimeout(
-        () =>
-          resume(Effect.fail(new DatabaseError({ statement, fate: "ambiguous", code: "CLIENT_TIMEOUT" }))),
-        limitMs
+const connection = (lend: Lend, limitMs: number): Connection => {
+  /** A server that is gone without a word, or stuck, must hold up nobody for longer: the limit is for all of it. */
+  const run = <A>(statement: string, send: (sql: postgres.Sql) => PromiseLike<A>) =>
+    Effect.suspend(() => {
+      let lent: Wire.Wire | undefined
+      return lend((wire) => {
+        lent = wire
+        return reply(statement, wire, send)
+      }).pipe(
+        Effect.timeoutOrElse({
+          duration: limitMs,
+          orElse: () => {
+            lent?.cut()
+            const fate = lent === undefined ? "unavailable" : "ambiguous"
+            return Effect.fail(new DatabaseError({ statement, fate, code: "CLIENT_TIMEOUT" }))
+          }
+        })
       )
-      pending.then(
-        (rows) => {
-          clearTimeout(timer)
-          resume(Effect.succeed(rows))
-        },
-        (thrown) => {
-          clearTimeout(timer)
-          resume(Effect.fail(fromDriver(statement, thrown)))
-        }
-      )
-      return Effect.sync(() => clearTimeout(timer))
     })
   return {
     query: <Row extends object>(statement: string, text: string, parameters: ReadonlyArray<unknown> = []) =>
-      Effect.suspend(() =>
-        settle(
-          statement,
-          sql.unsafe<Array<Row>>(text, [...parameters] as Array<postgres.ParameterOrJSON<never>>, {
-            prepare: true
-          })
-        )
+      run<ReadonlyArray<Row>>(statement, (sql) =>
+        sql.unsafe<Array<Row>>(text, [...parameters] as Array<postgres.ParameterOrJSON<never>>, {
+          prepare: true
+        })
       ),
-    script: (statement, text) =>
-      Effect.asVoid(Effect.suspend(() => settle(statement, sql.unsafe(text).simple())))
+    script: (statement, text) => Effect.asVoid(run(statement, (sql) => sql.unsafe(text).simple()))
   }
 }
-
-const scoped = (options: DatabaseOptions, name: string, max: number, limitMs: number) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() => open(options, name, max)),
-      (sql) => Effect.promise(() => sql.end({ timeout: 2 }).catch(() => {}))
-    ),
-    (sql) => connection(sql, limitMs)
-  )
 
 /** Opens the pools; connects at the first statement. */
 export const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const limitMs = options.statementTimeoutMs + 1000
+  const wire = (name: string, pace: Wire.Pace) =>
+    Effect.acquireRelease(
+      Effect.sync(() => Wire.open(Redacted.value(options.url), driverOptions(options, name), pace)),
+      (opened) => Effect.promise(opened.close)
+    )
+  const pooled = Effect.fnUntraced(function* (name: string, size: number) {
+    const pool = yield* Pool.make({ acquire: wire(name, Wire.newPace()), size })
+    const lend: Lend = (use) =>
+      Pool.use(pool, (lent) =>
+        lent.isWhole()
+          ? // Given up, its reply would stand before that of the next statement.
+            Effect.onInterrupt(use(lent), () => Effect.sync(lent.cut))
+          : Effect.andThen(Pool.invalidate(pool, lent), lend(use))
+      )
+    return connection(lend, limitMs)
+  })
   return Database.of({
-    claims: yield* scoped(options, "claims", options.claimConnections, limitMs),
-    completions: yield* scoped(options, "completions", options.completionConnections, limitMs),
-    session: (name, limit = limitMs) => scoped(options, name, 1, limit)
+    claims: yield* pooled("claims", options.claimConnections),
+    completions: yield* pooled("completions", options.completionConnections),
+    session: (name, limit = limitMs) =>
+      Effect.map(wire(name, Wire.newPace()), (one) => connection((use) => use(one), limit))
   })
 })
 

@@ -43,6 +43,12 @@ const DATA = /^(22|23|54)/
 const fateOf = (code: string): Fate =>
   REPEAT.has(code) ? "repeat" : AMBIGUOUS.has(code) ? "ambiguous" : DATA.test(code) ? "data" : "unavailable"
 
+/** The server answered with an error and goes on serving the connection; after any other failure it is not believed. */
+export const isOrdinary = (thrown: unknown) => {
+  const { name, severity } = (thrown ?? {}) as { name?: unknown; severity?: unknown }
+  return name === "PostgresError" && severity === "ERROR"
+}
+
 /** Maps whatever the driver threw; called nowhere but here and in Database.ts. */
 export const fromDriver = (statement: string, thrown: unknown) => {
   const { code, constraint_name } = (thrown ?? {}) as { code?: unknown; constraint_name?: unknown }
