@@ -96,11 +96,15 @@ it.live(
         }
       })
       const acked = () => answers.filter(({ status }) => status === 200)
-      const ackedAfter = (moment: number) => until(async () => acked().some(({ at }) => at > moment))
+      const untilAcked = (isEnough: () => boolean) =>
+        until(async () => {
+          assert.isNull(gate.child.exitCode, gate.output().slice(-2_000))
+          return isEnough()
+        })
       const ackedMore = (count: number) =>
         Effect.suspend(() => {
           const before = acked().length
-          return until(async () => acked().length > before + count)
+          return untilAcked(() => acked().length > before + count)
         })
 
       yield* ackedMore(100)
@@ -108,7 +112,7 @@ it.live(
       for (let crash = 0; crash < 3; crash += 1) {
         yield* pg.crash
         const returned = performance.now()
-        yield* ackedAfter(returned)
+        yield* untilAcked(() => acked().some(({ at }) => at > returned))
         backs.push(performance.now() - returned)
         yield* ackedMore(50)
       }
@@ -120,7 +124,6 @@ it.live(
       isOver = true
       yield* Effect.promise(() => Promise.all(load))
 
-      assert.isNull(gate.child.exitCode, gate.output().slice(-2_000))
       assert.deepStrictEqual([...new Set(answers.map(({ status }) => status))].sort(), [200, 503])
       for (const back of backs) assert.isBelow(back, 5_000)
       yield* until(async () => {
