@@ -2,25 +2,15 @@ import { Clock, Console, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import type { Finding } from "../domain/Difference.ts"
 import { runAudit } from "../infra/audit/runAudit.ts"
-import { readKafka } from "../infra/config/Settings.ts"
 import * as AuditProgress from "./AuditProgress.ts"
 import { findingText, summaryText } from "./auditText.ts"
 import { CommandFailed } from "./CommandFailed.ts"
-import { dataDirFlag, devFile } from "./DevService.ts"
+import { dataDirFlag } from "./DevService.ts"
 import { databaseUrlOf, knownEndpoint } from "./EventsOf.ts"
 import { json, ofEndpoint } from "./eventFlags.ts"
 import { inBackground } from "./inBackground.ts"
+import { kafkaOf } from "./KafkaOf.ts"
 import { database, unreachable } from "./Service.ts"
-
-/** How Kafka is reached: as the environment says, else as a running `npm start` does, where that is the database too. */
-const kafkaOf = Effect.fnUntraced(function* (dataDir: string, from: "environment" | "dev") {
-  const dev = from === "dev" ? yield* devFile(dataDir) : undefined
-  const brokers = dev?.kafka_brokers?.join(",") ?? ""
-  return yield* Effect.try({
-    try: () => readKafka({ ...(brokers === "" ? {} : { KAFKA_BROKERS: brokers }), ...process.env }),
-    catch: (error) => new CommandFailed({ message: (error as Error).message })
-  })
-})
 
 /** `oncegate audit` */
 export const audit = Command.make(

@@ -24,7 +24,10 @@ export const names = [
   "relay.committed",
   "relay.confirmed"
 ] as const
-export type FailpointName = (typeof names)[number]
+
+/** Steps of what people run beside the gate. */
+export const others = ["rebase.marked", "rebase.published", "rebase.committed"] as const
+export type FailpointName = (typeof names)[number] | (typeof others)[number]
 
 /** What happens at a failpoint. A test sets it; nothing in the house does. */
 export const Failpoints = Context.Reference<((name: FailpointName) => Effect.Effect<void>) | undefined>(

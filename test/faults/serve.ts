@@ -1,7 +1,7 @@
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { options, run } from "../../src/cli/oncegate.ts"
-import { type FailpointName, Failpoints, names } from "../../src/domain/Failpoint.ts"
+import { type FailpointName, Failpoints, names, others } from "../../src/domain/Failpoint.ts"
 
 /**
  * The command line with one failpoint armed: `FAILPOINT=name:action:hit`, where action is `kill`, `stop`, `throw` or
@@ -9,7 +9,7 @@ import { type FailpointName, Failpoints, names } from "../../src/domain/Failpoin
  */
 const armed = (text: string) => {
   const [name, action, hit] = text.split(":") as [FailpointName, string, string]
-  if (!names.includes(name)) throw new Error(`there is no failpoint ${name}`)
+  if (![...names, ...others].includes(name)) throw new Error(`there is no failpoint ${name}`)
   let passed = 0
   return (at: FailpointName): Effect.Effect<void> => {
     if (at !== name) return Effect.void

@@ -27,8 +27,8 @@ export interface Published {
   readonly outcomesSince: number
 }
 
-/** Retention of a topic in milliseconds; infinite where it has none. A broker that does not say: 30 days, as the relay sets it. */
-const retentionOf = (admin: kafkajs.Admin, topic: string) =>
+/** Retention of a topic in milliseconds; infinite where it has none. A broker that does not say: 30 days, as the relay sets it for outcomes. */
+export const retentionOf = (admin: kafkajs.Admin, topic: string, unknown = 30 * DAY_MS) =>
   attempt("audit.settings", CALL_MS, async () => {
     const { resources } = await admin.describeConfigs({
       includeSynonyms: false,
@@ -37,8 +37,8 @@ const retentionOf = (admin: kafkajs.Admin, topic: string) =>
     const value = Number(resources[0]?.configEntries[0]?.configValue)
     return value < 0 ? Number.POSITIVE_INFINITY : value
   }).pipe(
-    Effect.catchTag("KafkaFailed", () => Effect.succeed(30 * DAY_MS)),
-    Effect.map((value) => (Number.isNaN(value) ? 30 * DAY_MS : value))
+    Effect.catchTag("KafkaFailed", () => Effect.succeed(unknown)),
+    Effect.map((value) => (Number.isNaN(value) ? unknown : value))
   )
 
 /**

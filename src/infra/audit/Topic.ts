@@ -9,6 +9,8 @@ const STALL_MS = 60_000
 
 /** A record as a `read_committed` consumer sees it. */
 export interface TopicRecord {
+  readonly partition: number
+  readonly offset: bigint
   readonly key: string
   readonly value: string
   readonly headers: Readonly<Record<string, string>>
@@ -44,7 +46,11 @@ const text = (value: unknown) => (value === undefined || value === null ? "" : S
  * Reads a range from its beginning to its end, records of aborted transactions left out. How far a partition was read is
  * told by the driver's own events: they count the markers of transactions too, which no batch shows.
  */
-export const read = (kafka: Kafka, range: Range, onRecords: (records: ReadonlyArray<TopicRecord>) => void) =>
+export const read = (
+  kafka: Kafka,
+  range: Range,
+  onRecords: (records: ReadonlyArray<TopicRecord>) => void | Promise<void>
+) =>
   Effect.scoped(
     Effect.gen(function* () {
       const open = new Map(
@@ -93,10 +99,12 @@ export const read = (kafka: Kafka, range: Range, onRecords: (records: ReadonlyAr
               autoCommit: false,
               eachBatch: async ({ batch }) => {
                 const to = range.partitions.find(({ partition }) => partition === batch.partition)?.to ?? 0n
-                onRecords(
+                await onRecords(
                   batch.messages
                     .filter(({ offset }) => BigInt(offset) < to)
-                    .map(({ headers, key, value }) => ({
+                    .map(({ headers, key, offset, value }) => ({
+                      partition: batch.partition,
+                      offset: BigInt(offset),
                       key: text(key),
                       value: text(value),
                       headers: Object.fromEntries(

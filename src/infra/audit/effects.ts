@@ -14,10 +14,13 @@ interface FactRow {
   readonly at: Date
 }
 
-/** Facts that the log recorded, in any order: each books one effect. */
+/** Facts that the log recorded, or that a rebase found in their topic, in any order: each books one effect. */
 const RECORDED = `
 SELECT l.provider, l.dedup_key, l.data->'fact' AS fact, l.at FROM webhook_event_log l
- WHERE l.type = 'BillingEventRecorded' AND ($1::text IS NULL OR l.provider = $1)`
+ WHERE l.type = 'BillingEventRecorded' AND ($1::text IS NULL OR l.provider = $1)
+UNION ALL
+SELECT s.data->>'endpoint', s.data->>'dedup_key', s.data, coalesce(s.at, now()) FROM relay_strays s
+ WHERE s.topic = 'events' AND s.data ? 'effect_key' AND ($1::text IS NULL OR s.data->>'endpoint' = $1)`
 
 const BOOKED = `
 SELECT b.provider, b.effect_key, b.dedup_key, b.digest, b.recorded_at FROM billing_effects b

@@ -25,6 +25,22 @@ SELECT l.position AS row_position, l.provider, l.dedup_key, l.type, l.type_versi
    AND l.type IN ('BillingEventRecorded', 'Completed', 'DuplicateSeen', 'Failed', 'Parked', 'Quarantined', 'Redriven',
                   'Dismissed', 'Reinterpreted')`
 
+/** Records of a history that a restore undid: a rebase found them in the topics, and they stay there. */
+const STRAYS = `
+SELECT s.id, s.key, s.type, s.data, s.at, s.data->>'dedup_key' AS dedup_key, s.data->>'endpoint' AS endpoint
+  FROM relay_strays s
+ WHERE s.topic = $1 AND ($2::text IS NULL OR s.data->>'endpoint' = $2)`
+
+interface Stray {
+  readonly id: string
+  readonly key: string
+  readonly type: string
+  readonly data: unknown
+  readonly at: Date | null
+  readonly dedup_key: string | null
+  readonly endpoint: string | null
+}
+
 /** The same text for the same data, whatever the order of its fields. */
 const canonical = (value: unknown): unknown =>
   Array.isArray(value)
@@ -65,7 +81,21 @@ export const compareRecords = Effect.fnUntraced(function* (
   const since = topic === "outcomes" ? published.outcomesSince : Number.NEGATIVE_INFINITY
   const { from, position, to } = published.place
 
-  const expected: Side<DatabaseError | KafkaFailed, never> = (onEntries) =>
+  const strays: Side<DatabaseError, never> = (onEntries) =>
+    snapshot.each<Stray, never, never>("strays", STRAYS, [topic, run.endpoint], (rows) =>
+      Effect.sync(() =>
+        onEntries(
+          rows.map(({ at, data, dedup_key, endpoint, id, key, type }) => ({
+            id,
+            content: contentOf(key, type, data),
+            endpoint: endpoint ?? "",
+            key: dedup_key ?? "",
+            optional: at !== null && at.getTime() < since
+          }))
+        )
+      )
+    )
+  const logged: Side<DatabaseError, never> = (onEntries) =>
     snapshot.each<Row, never, never>(
       topic,
       ROWS,
@@ -90,6 +120,8 @@ export const compareRecords = Effect.fnUntraced(function* (
           )
         })
     )
+  const expected: Side<DatabaseError | KafkaFailed, never> = (onEntries) =>
+    Effect.andThen(logged(onEntries), strays(onEntries))
   const present: Side<DatabaseError | KafkaFailed, never> = (onEntries) =>
     read(published.kafka, published[topic], (records) => {
       run.onRows("records", records.length)

@@ -19,6 +19,8 @@ export class CheckpointRefused extends Schema.TaggedError<CheckpointRefused>()("
     "kafka_behind",
     "histories_differ",
     "offset_gone",
+    "records_gone",
+    "rebase_unfinished",
     "dump_of_other_server"
   ]),
   explanation: Schema.String
@@ -39,8 +41,12 @@ const same = (a: BatchId | undefined, b: BatchId | undefined) =>
 
 const name = (id: BatchId | undefined) => (id === undefined ? "none" : `batch ${id.batch} (${id.nonce})`)
 
-const MEND =
-  "The gate goes on and everything waits in the log. `oncegate relay rebase` mends this: it first shows what each choice would skip or repeat."
+/** How each explanation ends. */
+export const MEND =
+  "The gate goes on and everything waits in the log. `oncegate relay rebase` mends this: it first shows what each choice would publish or leave out."
+
+/** The nonce in Kafka while a rebase is under way: no row of Postgres has it, so every relay refuses it. */
+export const rebaseNonce = (uuid: string) => `rebase-${uuid}`
 
 /**
  * What the two halves of the checkpoint say together. Only valid for a relay that holds the lock and has fenced its
@@ -72,6 +78,11 @@ export const judge = (
           "Kafka holds the checkpoint of a relay, this database knows of none: it is a new or emptied one behind topics already in use."
         )
   }
+  if (kafka.last?.nonce.startsWith(rebaseNonce("")))
+    return refuse("rebase_unfinished", "A rebase is under way, or was broken off: run it again.")
+  // Whatever cluster was written to before: this very batch is in this one.
+  if (open?.clusterId === kafka.clusterId && same(kafka.last, open))
+    return Result.succeed({ _tag: "Confirm", open })
   if ([open, confirmed].some((row) => row !== undefined && row.clusterId !== kafka.clusterId))
     return refuse("other_cluster", "This is not the Kafka cluster that this database was published to.")
 
@@ -84,7 +95,6 @@ export const judge = (
       "Kafka has forgotten the relay's offset while a batch was under way: whether that batch was published cannot be told."
     )
   }
-  if (same(kafka.last, open)) return Result.succeed({ _tag: "Confirm", open: open! })
   if (same(kafka.last, confirmed)) {
     return Result.succeed(
       open === undefined ? { _tag: "GoOn", from: confirmed!, recommit: false } : { _tag: "Remove", open }

@@ -5,9 +5,10 @@ import { failpoint } from "../../domain/Failpoint.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { isAheadOfServer, origin, type Place } from "../postgres/LogReader.ts"
 import { type BatchId, confirm, open, read, remove } from "../postgres/RelayCheckpoint.ts"
+import { holdsNewest, isInUse } from "./Evidence.ts"
 import { type FencedProducer, fence, peek } from "./Producer.ts"
 import type { TopicNames } from "./Topics.ts"
-import { CheckpointRefused, judge } from "./Verdict.ts"
+import { CheckpointRefused, judge, MEND } from "./Verdict.ts"
 
 /** Where a relay begins once both halves of the checkpoint agree. */
 export interface Settled {
@@ -63,9 +64,19 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
   if (yield* isAheadOfServer(leader.connection, known?.place ?? origin))
     return yield* new CheckpointRefused({
       reason: "dump_of_other_server",
-      explanation:
-        "The log knows transaction ids that this PostgreSQL has not reached: it is a dump of another server. " +
-        "`oncegate relay rebase` chooses where to go on."
+      explanation: `The log knows transaction ids that this PostgreSQL has not reached: it is a dump of another server. ${MEND}`
+    })
+  // An offset is forgotten where a group slept for a week, and where Kafka came back from an older backup.
+  if (verdict._tag === "GoOn" && verdict.recommit)
+    if (!(yield* holdsNewest(leader.connection, admin, names, verdict.from.place)))
+      return yield* new CheckpointRefused({
+        reason: "records_gone",
+        explanation: `Kafka has forgotten the relay's offset, and does not hold the newest facts that were published: it was restored to an earlier time, or its topics were made anew. ${MEND}`
+      })
+  if (verdict._tag === "Begin" && (yield* isInUse(admin, names)))
+    return yield* new CheckpointRefused({
+      reason: "postgres_empty",
+      explanation: `The topics hold records, and this database knows of no relay: it is a new or emptied one behind topics already in use. ${MEND}`
     })
   if (verdict._tag === "Confirm") yield* confirm(leader, verdict.open)
   if (verdict._tag === "Remove") yield* remove(leader, verdict.open)

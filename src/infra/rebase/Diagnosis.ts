@@ -1,0 +1,58 @@
+import { Effect, Result } from "effect"
+import type { Admin } from "kafkajs"
+import { holdsNewest, isInUse } from "../kafka/Evidence.ts"
+import type { TopicNames } from "../kafka/Topics.ts"
+import { CheckpointRefused, judge } from "../kafka/Verdict.ts"
+import type { Connection } from "../postgres/Database.ts"
+import { isAheadOfServer, origin } from "../postgres/LogReader.ts"
+import { type BatchId, read, type Standing } from "../postgres/RelayCheckpoint.ts"
+
+/** Both halves of the checkpoint and what a relay would make of them. */
+export interface Diagnosis extends Standing {
+  readonly kafka: BatchId | undefined
+  readonly clusterId: string
+  /** Rows whose transaction ids are of another server. */
+  readonly dumped: boolean
+  /** Null: a relay would go on. */
+  readonly refusal: { readonly reason: CheckpointRefused["reason"]; readonly explanation: string } | null
+}
+
+/** What `settle` would say, without fencing anybody and without changing anything. `isMade`: the topics are there. */
+export const diagnose = Effect.fnUntraced(function* (
+  connection: Connection,
+  admin: Admin,
+  names: TopicNames,
+  found: { readonly clusterId: string; readonly kafka: BatchId | undefined; readonly isMade: boolean }
+) {
+  const standing = yield* read({ connection })
+  const verdict = judge(standing, { clusterId: found.clusterId, last: found.kafka })
+  const known = standing.open ?? standing.confirmed
+  const dumped = yield* isAheadOfServer(connection, known?.place ?? origin)
+  const refusal = yield* Effect.gen(function* () {
+    if (Result.isFailure(verdict)) return verdict.failure
+    const { success } = verdict
+    if (dumped)
+      return new CheckpointRefused({
+        reason: "dump_of_other_server",
+        explanation: "The log knows transaction ids that this PostgreSQL has not reached."
+      })
+    if (!found.isMade) return null
+    if (success._tag === "Begin" && (yield* isInUse(admin, names)))
+      return new CheckpointRefused({
+        reason: "postgres_empty",
+        explanation: "The topics hold records, and this database knows of no relay."
+      })
+    if (
+      success._tag === "GoOn" &&
+      success.recommit &&
+      !(yield* holdsNewest(connection, admin, names, success.from.place))
+    )
+      return new CheckpointRefused({
+        reason: "records_gone",
+        explanation:
+          "Kafka has forgotten the relay's offset, and does not hold the newest facts that were published."
+      })
+    return null
+  })
+  return { ...standing, ...found, dumped, refusal } satisfies Diagnosis
+})
