@@ -13,6 +13,7 @@ import { listen } from "../http/Server.ts"
 import type { Settings } from "../infra/config/Settings.ts"
 import * as Custody from "../infra/crypto/Custody.ts"
 import * as Relay from "../infra/kafka/Relay.ts"
+import * as RelayReporter from "../infra/kafka/RelayReporter.ts"
 import * as Database from "../infra/postgres/Database.ts"
 import * as LogSignal from "../infra/postgres/LogSignal.ts"
 import * as Migrations from "../infra/postgres/Migrations.ts"
@@ -32,6 +33,7 @@ export const roles: ReadonlyArray<Role> = ["ingress", "relay", "rescuer", "admin
 
 const DRAIN_MS = 10_000
 const RETENTION_EVERY_MS = 300_000
+const RELAY_REPORT_MS = 5_000
 
 export const database = (settings: Pick<Settings, "databaseUrl">) =>
   Database.layer({
@@ -151,6 +153,7 @@ export const start = Effect.fnUntraced(function* (settings: Settings, active: Re
               Effect.map(status, ({ reason, state }) => ({ reason, state }))
             )
           ).pipe(
+            Layer.merge(RelayReporter.layer({ everyMs: RELAY_REPORT_MS })),
             Layer.provideMerge(Relay.layer({ ...settings.kafka, clientId: "oncegate-relay" })),
             Layer.provideMerge(rescue)
           )

@@ -27,6 +27,16 @@ describe("the two halves of the checkpoint", () => {
     ["agree", [{ confirmed: row(5, "a") }, [5, "a"]], "GoOn"],
     ["the open batch is in Kafka", [{ confirmed: row(5, "a"), open: row(6, "b") }, [6, "b"]], "Confirm"],
     ["the open batch was aborted", [{ confirmed: row(5, "a"), open: row(6, "b") }, [5, "a"]], "Remove"],
+    [
+      "a rebase is under way, or was broken off",
+      [{ confirmed: row(5, "a"), open: row(6, "b") }, [6, "rebase-b"]],
+      "refused: rebase_unfinished"
+    ],
+    [
+      "the open batch is in the new cluster, the last one was in another",
+      [{ confirmed: row(5, "a"), open: row(6, "b", "C2") }, [6, "b"], "C2"],
+      "Confirm"
+    ],
     ["the very first batch is in Kafka", [{ open: row(0, "a") }, [0, "a"]], "Confirm"],
     ["the very first batch was aborted", [{ open: row(0, "a") }, undefined], "Remove"],
     ["Kafka's offset expired, nothing open", [{ confirmed: row(5, "a") }, undefined], "GoOn"],
