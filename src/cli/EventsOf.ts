@@ -2,14 +2,13 @@ import { readFileSync } from "node:fs"
 import { Effect, Layer, Option, Redacted } from "effect"
 import type { Events } from "../domain/Events.ts"
 import { StoreUnavailable } from "../domain/GateStore.ts"
+import { readDatabaseUrl } from "../infra/postgres/DatabaseUrl.ts"
 import { names } from "../infra/postgres/Endpoints.ts"
 import * as LogSignal from "../infra/postgres/LogSignal.ts"
 import * as PostgresEvents from "../infra/postgres/PostgresEvents.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { devFile } from "./DevService.ts"
 import { database, unreachable } from "./Service.ts"
-
-const isUrl = (text: string) => URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol)
 
 /** `DATABASE_URL`, or what stands in the file that `DATABASE_URL_FILE` names. */
 const given = Effect.try({
@@ -23,12 +22,12 @@ const given = Effect.try({
 /** The database to look into: the environment's, else that of a running `npm start`. */
 export const databaseUrlOf = Effect.fnUntraced(function* (dataDir: string) {
   const url = yield* given
-  if (url !== undefined)
-    return isUrl(url)
-      ? { url: Redacted.make(url), from: "environment" as const }
-      : yield* new CommandFailed({
-          message: "DATABASE_URL must be postgres://user:password@host:port/database"
-        })
+  if (url !== undefined) {
+    const read = readDatabaseUrl(url)
+    return "expected" in read
+      ? yield* new CommandFailed({ message: `DATABASE_URL must be ${read.expected}` })
+      : { url: Redacted.make(url), from: "environment" as const }
+  }
   const dev = yield* devFile(dataDir)
   if (dev?.database_url === undefined)
     return yield* new CommandFailed({

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import { readKafka } from "../infra/config/Settings.ts"
+import { hintOf } from "../infra/kafka/KafkaFailed.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { devFile } from "./DevService.ts"
 
@@ -26,5 +27,8 @@ export const neededKafkaOf = Effect.fnUntraced(function* (dataDir: string, from:
 /** What Kafka answered, as one line. */
 export const kafkaTrouble = ({ code, operation }: { readonly code: string; readonly operation: string }) =>
   new CommandFailed({
-    message: `Kafka cannot be used (${operation}: ${code}): check KAFKA_BROKERS and that it runs`
+    message:
+      hintOf(code) === ""
+        ? `Kafka cannot be used (${operation}: ${code}): check KAFKA_BROKERS and that it runs`
+        : `Kafka cannot be used: ${code}${hintOf(code)}`
   })

@@ -21,6 +21,7 @@ import * as PostgresEvents from "../infra/postgres/PostgresEvents.ts"
 import * as PostgresGateStore from "../infra/postgres/PostgresGateStore.ts"
 import * as PostgresRetention from "../infra/postgres/PostgresRetention.ts"
 import * as Configured from "../infra/providers/Configured.ts"
+import { isTlsFault, type TlsFault } from "../infra/tls/TlsFault.ts"
 
 /** The service cannot start; the message says what to do. */
 export class StartRefused extends Schema.TaggedError<StartRefused>()("StartRefused", {
@@ -43,6 +44,14 @@ export const database = (settings: Pick<Settings, "databaseUrl">) =>
     statementTimeoutMs: 5_000
   })
 
+const tlsTrouble: Readonly<Record<TlsFault, string>> = {
+  TLS_UNKNOWN_AUTHORITY:
+    "its certificate is of an unknown authority; sslrootcert in DATABASE_URL names a file with the right one",
+  TLS_WRONG_HOST: "its certificate is for another host than DATABASE_URL names",
+  TLS_CERTIFICATE_EXPIRED: "its certificate is not valid now",
+  TLS_FAILED: "it could not agree with us on TLS"
+}
+
 /** A database error before the service stands, as one line. */
 export const unreachable = ({ code }: { readonly code: string }) =>
   new StartRefused({
@@ -55,7 +64,9 @@ export const unreachable = ({ code }: { readonly code: string }) =>
             ? "the database user lacks a right: see docs/operations.md for the grants"
             : code === "42P01"
               ? "the database has no tables of Oncegate: run `oncegate migrate`"
-              : `the database of DATABASE_URL cannot be used (${code}): check that it runs and can be reached`
+              : isTlsFault(code)
+                ? `the database of DATABASE_URL is not trusted: ${tlsTrouble[code]} (${code})`
+                : `the database of DATABASE_URL cannot be used (${code}): check that it runs and can be reached`
   })
 
 /** A database that may forget what it confirmed is no authority; neither is one of another schema. */

@@ -11,13 +11,27 @@ import { keys } from "./keys.ts"
 import { lastWords } from "./lastWords.ts"
 import { migrate } from "./migrate.ts"
 import { relay } from "./relay.ts"
+import { replay } from "./replay.ts"
 import { serve } from "./serve.ts"
 import { simulate } from "./simulate.ts"
 import { status } from "./status.ts"
 
 const oncegate = Command.make("oncegate").pipe(
   Command.withDescription("An idempotency gate for payment webhooks."),
-  Command.withSubcommands([dev, serve, migrate, simulate, bomb, explain, status, events, audit, keys, relay])
+  Command.withSubcommands([
+    dev,
+    serve,
+    migrate,
+    simulate,
+    bomb,
+    explain,
+    status,
+    events,
+    audit,
+    keys,
+    relay,
+    replay
+  ])
 )
 
 /** Whatever a command ended with, as one clear line; a defect is named by class, without its message. */

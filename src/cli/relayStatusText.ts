@@ -57,7 +57,7 @@ export const relayStatusText = (found: RelayOverview) => {
           ? "not known"
           : verdict.agrees
             ? "the two agree"
-            : `${verdict.reason}: ${verdict.explanation}`
+            : `refused, ${verdict.reason}: ${/^[^.]*\./.exec(verdict.explanation)?.[0] ?? verdict.explanation}`
       ],
       [
         "backlog",

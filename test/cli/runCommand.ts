@@ -6,11 +6,15 @@ import { audit } from "../../src/cli/audit.ts"
 import { bomb } from "../../src/cli/bomb.ts"
 import { events } from "../../src/cli/events.ts"
 import { keys } from "../../src/cli/keys.ts"
+import { relay } from "../../src/cli/relay.ts"
+import { replay } from "../../src/cli/replay.ts"
 import { simulate } from "../../src/cli/simulate.ts"
 import { status } from "../../src/cli/status.ts"
 
 const run = Command.runWith(
-  Command.make("oncegate").pipe(Command.withSubcommands([simulate, bomb, events, status, audit, keys])),
+  Command.make("oncegate").pipe(
+    Command.withSubcommands([simulate, bomb, events, status, audit, keys, relay, replay])
+  ),
   {
     version: "0"
   }

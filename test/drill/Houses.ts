@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process"
-import { cpSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, cpSync, rmSync, statSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import postgres from "postgres"
@@ -50,6 +50,7 @@ export const postgresIn = Effect.fnUntraced(function* (folder: string, copies: s
     const { gid, uid } = statSync(data)
     yield* copyTree(kept, data)
     // As root the server runs as another user, to whom all of it must belong.
+    yield* Effect.sync(() => chmodSync(data, 0o700))
     yield* Effect.sync(() => void spawnSync("chown", ["-R", `${uid}:${gid}`, data]))
     yield* server.up
   })

@@ -84,10 +84,9 @@ it.live.runIf(process.env.ONCEGATE_DRILL === "1")(
       const refused = (output: () => string) =>
         Effect.promise(async () => {
           for (;;) {
-            const found =
-              /relay_checkpoint_refused.*?"?(postgres_behind|kafka_behind|histories_differ|records_gone|offset_gone)/.exec(
-                output()
-              )
+            const found = /"(postgres_behind|kafka_behind|histories_differ|records_gone|offset_gone): /.exec(
+              output()
+            )
             if (found !== null) return found[1]
             await new Promise((next) => setTimeout(next, 100))
           }

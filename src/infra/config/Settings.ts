@@ -1,5 +1,7 @@
 import { Redacted } from "effect"
 import type { MasterKey } from "../crypto/Custody.ts"
+import { readDatabaseUrl } from "../postgres/DatabaseUrl.ts"
+import { authorityOf } from "../tls/Authority.ts"
 import { ConfigurationRefused, type Environment, EnvironmentReader } from "./EnvironmentReader.ts"
 
 /** What the environment says, checked. Times in milliseconds. Variables are listed in docs/configuration.md. */
@@ -9,6 +11,8 @@ export interface Settings {
     readonly brokers: ReadonlyArray<string>
     readonly topicPrefix: string
     readonly tls: boolean
+    /** PEM of the authorities to trust instead of the runtime's own. */
+    readonly ca?: string
     readonly sasl?: {
       readonly mechanism: "plain" | "scram-sha-512"
       readonly username: string
@@ -50,6 +54,7 @@ export interface Settings {
   readonly logLevel: "Trace" | "Debug" | "Info" | "Warn" | "Error"
 }
 
+const DATABASE_URL = "postgres://user:password@host:port/database"
 const DAY = 86_400_000
 /** Toss redelivers for 3 d 19 h, PayPal for 3 d and by hand for longer: thirty days on top of the longest. */
 const LEAST_KEY_RETENTION_DAYS = 34
@@ -88,9 +93,14 @@ const kafka = (read: EnvironmentReader, needed: boolean): Settings["kafka"] => {
     (text) => (/^[A-Za-z0-9._-]{1,100}$/.test(text) ? text : undefined)
   )
   const tls = read.choice("KAFKA_TLS", ["yes", "no"], "no") === "yes"
+  const ca = read.parsed<string | undefined>("KAFKA_CA", "PEM certificates", undefined, authorityOf)
+  if (ca !== undefined && !tls) read.problems.push("KAFKA_CA needs KAFKA_TLS=yes")
   const mechanism = read.choice("KAFKA_SASL_MECHANISM", ["none", "plain", "scram-sha-512"], "none")
+  if (mechanism === "plain" && !tls)
+    read.problems.push("KAFKA_SASL_MECHANISM=plain would send the password in clear: it needs KAFKA_TLS=yes")
   if (list === undefined) return null
-  if (mechanism === "none") return { brokers: list, topicPrefix, tls }
+  const reached = { brokers: list, topicPrefix, tls, ...(ca === undefined ? {} : { ca }) }
+  if (mechanism === "none") return reached
   const username = read.required("KAFKA_SASL_USERNAME", "the user of KAFKA_SASL_MECHANISM", (text) => text)
   const password = read.required(
     "KAFKA_SASL_PASSWORD",
@@ -99,7 +109,7 @@ const kafka = (read: EnvironmentReader, needed: boolean): Settings["kafka"] => {
   )
   return username === undefined || password === undefined
     ? null
-    : { brokers: list, topicPrefix, tls, sasl: { mechanism, username, password } }
+    : { ...reached, sasl: { mechanism, username, password } }
 }
 
 const testOnly = (read: EnvironmentReader, name: string, given: boolean, allowed: boolean) => {
@@ -173,9 +183,11 @@ export const read = (
   options: { readonly relay: boolean; readonly terminal: boolean; readonly defaultHost: string }
 ): Settings => {
   const read = new EnvironmentReader(environment)
-  const databaseUrl = read.required("DATABASE_URL", "postgres://user:password@host:port/database", (text) =>
-    URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol) ? Redacted.make(text) : undefined
-  )
+  const databaseText = read.required("DATABASE_URL", DATABASE_URL, (text) => text)
+  const problem = databaseText === undefined ? undefined : readDatabaseUrl(databaseText)
+  if (problem !== undefined && "expected" in problem)
+    read.problems.push(`DATABASE_URL must be ${problem.expected}`)
+  const databaseUrl = databaseText === undefined ? undefined : Redacted.make(databaseText)
   const keys = read.required(
     "MASTER_KEYS",
     "id:base64 of 32 random bytes (openssl rand -base64 32), or several with commas",

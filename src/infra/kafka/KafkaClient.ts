@@ -7,6 +7,8 @@ export interface KafkaOptions {
   readonly brokers: ReadonlyArray<string>
   readonly clientId: string
   readonly tls?: boolean
+  /** PEM of the authorities to trust instead of the runtime's own. */
+  readonly ca?: string
   readonly sasl?: {
     readonly mechanism: "plain" | "scram-sha-256" | "scram-sha-512"
     readonly username: string
@@ -42,7 +44,7 @@ export const make = (options: KafkaOptions): Effect.Effect<Client> =>
         retry: { initialRetryTime: 5, maxRetryTime: 300, retries: 8 },
         logLevel: kafkajs.logLevel.WARN,
         logCreator: forward((effect) => Effect.runForkWith(context)(effect)),
-        ...(options.tls === true ? { ssl: true } : {}),
+        ...(options.tls === true ? { ssl: options.ca === undefined ? true : { ca: [options.ca] } } : {}),
         ...(options.sasl === undefined
           ? {}
           : {

@@ -1,4 +1,5 @@
 import { Effect, Schema } from "effect"
+import { isTlsFault, tlsFault } from "../tls/TlsFault.ts"
 
 /**
  * The only form in which an error of kafkajs leaves this folder: ids and codes, no text, no record.
@@ -36,6 +37,19 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "INVALID_TRANSACTION_TIMEOUT"
 ])
 
+/** What a person does about a refusal that is about who we are or whom we trust; empty for the others. */
+const HINTS: Readonly<Record<string, string>> = {
+  SASL_AUTHENTICATION_FAILED: "KAFKA_SASL_USERNAME or KAFKA_SASL_PASSWORD is wrong",
+  UNSUPPORTED_SASL_MECHANISM: "the brokers do not take KAFKA_SASL_MECHANISM",
+  TLS_UNKNOWN_AUTHORITY:
+    "the certificate of a broker is of an unknown authority; KAFKA_CA_FILE names a file with the right one",
+  TLS_WRONG_HOST:
+    "the certificate of a broker is for another host than KAFKA_BROKERS, or the broker itself, names",
+  TLS_CERTIFICATE_EXPIRED: "the certificate of a broker is not valid now",
+  TLS_FAILED: "a broker could not agree with us on TLS: does it speak it on this port?"
+}
+export const hintOf = (code: string) => (HINTS[code] === undefined ? "" : ` (${HINTS[code]})`)
+
 interface Thrown {
   readonly type?: unknown
   readonly code?: unknown
@@ -48,6 +62,10 @@ interface Thrown {
 const codeOf = (thrown: unknown, depth = 0): string | undefined => {
   if (typeof thrown !== "object" || thrown === null || depth > 5) return undefined
   const { type, code, name, cause, errors } = thrown as Thrown
+  // kafkajs gives this one no type, and the codes of a certificate only in words.
+  if (name === "KafkaJSSASLAuthenticationError") return "SASL_AUTHENTICATION_FAILED"
+  const untrusted = tlsFault(thrown)
+  if (untrusted !== undefined) return untrusted
   if (typeof type === "string" && type !== "UNKNOWN") return type
   return (
     codeOf(cause, depth + 1) ??
@@ -64,7 +82,9 @@ const codeOf = (thrown: unknown, depth = 0): string | undefined => {
 export const attempt = <A>(operation: string, limitMs: number, call: () => Promise<A>) =>
   Effect.callback<A, KafkaFailed>((resume) => {
     const fail = (code: string) =>
-      resume(Effect.fail(new KafkaFailed({ operation, code, refused: REFUSALS.has(code) })))
+      resume(
+        Effect.fail(new KafkaFailed({ operation, code, refused: REFUSALS.has(code) || isTlsFault(code) }))
+      )
     const timer = setTimeout(() => fail("CLIENT_TIMEOUT"), limitMs)
     call().then(
       (value) => {

@@ -7,7 +7,7 @@ import { prepareSession } from "../postgres/LogReader.ts"
 import { LogSignal } from "../postgres/LogSignal.ts"
 import { copy, type EndpointUnknown, type LogVersionUnknown, type Pace } from "./copy.ts"
 import * as KafkaClient from "./KafkaClient.ts"
-import type { KafkaFailed } from "./KafkaFailed.ts"
+import { hintOf, type KafkaFailed } from "./KafkaFailed.ts"
 import { connectAdmin } from "./Producer.ts"
 import { makeCell, type RelayState, type RelayStatus } from "./RelayStatus.ts"
 import { settle } from "./settle.ts"
@@ -73,7 +73,7 @@ const troubleOf = (error: TermError): Trouble => {
         ? {
             state: "stopped",
             code: "relay_stopped",
-            explanation: `Kafka refuses ${error.operation}: ${error.code}`
+            explanation: `Kafka refuses ${error.operation}: ${error.code}${hintOf(error.code)}`
           }
         : {
             state: "waiting",

@@ -1,6 +1,7 @@
 import { Context, Effect, Layer, Pool, Redacted, type Scope } from "effect"
 import type postgres from "postgres"
 import { DatabaseError, fromDriver, isOrdinary } from "./DatabaseError.ts"
+import { type DatabaseTls, readDatabaseUrl } from "./DatabaseUrl.ts"
 import * as Wire from "./Wire.ts"
 
 /** One statement, one round trip, autocommit. Parameters are sent apart from the text and never logged. */
@@ -15,7 +16,7 @@ export interface Connection {
 }
 
 export interface DatabaseOptions {
-  /** `postgres://..`; a `search_path` in its query chooses the schema. */
+  /** `postgres://..`; a `search_path` in its query chooses the schema, `sslmode` and `sslrootcert` how it is protected. */
   readonly url: Redacted.Redacted
   /** Connections for claims and for people's questions. */
   readonly claimConnections: number
@@ -51,7 +52,8 @@ const arrayType = (oid: number) => ({
 /** The driver is not let ask the server for them (`Wire.ts`), so it knows ours beforehand. */
 const ARRAYS = { text: arrayType(1009), int: arrayType(1007), bigint: arrayType(1016), uuid: arrayType(2951) }
 
-const driverOptions = (options: DatabaseOptions, name: string) => ({
+const driverOptions = (options: DatabaseOptions, ssl: DatabaseTls, name: string) => ({
+  ssl,
   connect_timeout: 3,
   types: ARRAYS,
   onnotice: () => {},
@@ -81,6 +83,7 @@ const reply = <A>(statement: string, wire: Wire.Wire, send: (sql: postgres.Sql) 
       return fromDriver(statement, thrown)
     }
   })
+}
 
 const connection = (lend: Lend, limitMs: number): Connection => {
   /** A server that is gone without a word, or stuck, must hold up nobody for longer: the limit is for all of it. */
@@ -115,9 +118,12 @@ const connection = (lend: Lend, limitMs: number): Connection => {
 /** Opens the pools; connects at the first statement. */
 export const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const limitMs = options.statementTimeoutMs + 1000
+  const read = readDatabaseUrl(Redacted.value(options.url))
+  // Whoever read the setting said so already; here it must at least not be taken for a connection without TLS.
+  if ("expected" in read) return yield* Effect.die(new Error(`the database's URL must be ${read.expected}`))
   const wire = (name: string, pace: Wire.Pace) =>
     Effect.acquireRelease(
-      Effect.sync(() => Wire.open(Redacted.value(options.url), driverOptions(options, name), pace)),
+      Effect.sync(() => Wire.open(read.url, driverOptions(options, read.tls, name), pace)),
       (opened) => Effect.promise(opened.close)
     )
   const pooled = Effect.fnUntraced(function* (name: string, size: number) {

@@ -1,4 +1,5 @@
 import { Schema } from "effect"
+import { tlsFault } from "../tls/TlsFault.ts"
 
 /**
  * What became of a statement that did not succeed, and so what the caller can do:
@@ -52,7 +53,8 @@ export const isOrdinary = (thrown: unknown) => {
 /** Maps whatever the driver threw; called nowhere but here and in Database.ts. */
 export const fromDriver = (statement: string, thrown: unknown) => {
   const { code, constraint_name } = (thrown ?? {}) as { code?: unknown; constraint_name?: unknown }
-  const known = typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code) ? code : "UNKNOWN"
+  const known =
+    tlsFault(thrown) ?? (typeof code === "string" && /^[A-Z0-9_]{1,40}$/.test(code) ? code : "UNKNOWN")
   return new DatabaseError({
     statement,
     fate: fateOf(known),

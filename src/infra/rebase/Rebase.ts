@@ -16,6 +16,7 @@ import { replaceOpen } from "./checkpointStatements.ts"
 import { type Comparison, compare, type Kept, weigh } from "./compare.ts"
 import { type Diagnosis, diagnose } from "./Diagnosis.ts"
 import { adoptDump, skipPositions } from "./logStatements.ts"
+import * as PatientProducer from "./PatientProducer.ts"
 import { publishMissing } from "./publishMissing.ts"
 import * as Record from "./RebaseRecord.ts"
 import { RebaseRefused } from "./RebaseRefused.ts"
@@ -129,8 +130,8 @@ const rebase = Effect.fnUntraced(function* (
   const { admin, kafka, names } = reached
   const { startAt } = options
   const connection = yield* longSession()
-  const producer = yield* fence(kafka, admin, names)
-  const last = yield* producer.checkpoint
+  const producer = yield* PatientProducer.make(fence(kafka, admin, names))
+  const last = producer.last()
   const { confirmed, open } = yield* RelayCheckpoint.read(leader)
   if (yield* isAheadOfServer(leader.connection, origin)) yield* adoptDump(connection)
 
@@ -153,19 +154,24 @@ const rebase = Effect.fnUntraced(function* (
   const choices = yield* choicesOf(connection, startAt)
   yield* saveStrays(connection, kafka, found, record)
   yield* skipPositions(connection)
-  const published = yield* publishMissing(connection, producer, names, marker, startAt, (records) =>
+  const batch = yield* publishMissing(connection, producer, names, marker, startAt, (records) =>
     options.onProgress("publishing", records)
   )
   yield* failpoint("rebase.published")
 
-  const final = { batch: marker.batch + 1, nonce: randomUUID() }
+  const final = { batch: batch + 1, nonce: randomUUID() }
   const { snapshot } = comparison
   yield* replaceOpen(leader, { ...final, place: { from: snapshot, to: snapshot, position: -1 }, clusterId })
   yield* producer.publish([], final)
   yield* failpoint("rebase.committed")
   yield* RelayCheckpoint.confirm(leader, final)
-  yield* Record.finish(connection, record, { ...comparison, published, batch: final.batch, clusterId })
-  return { choices, comparison, published }
+  yield* Record.finish(connection, record, {
+    ...comparison,
+    published: choices.find((choice) => choice.startAt === startAt)?.publishes,
+    batch: final.batch,
+    clusterId
+  })
+  return { choices, comparison }
 })
 
 /**
@@ -207,8 +213,8 @@ export const apply = Effect.fnUntraced(function* (options: RebaseOptions, act: R
           "the log is a dump of another server: what its checkpoint covers cannot be told here; use --from kafka or a position"
       })
     const record = yield* Record.begin(leader.connection, act, startAt, diagnosis.refusal?.reason ?? null)
-    // What a failed transaction left in Kafka nobody knows: the topics are read again.
-    const { choices, comparison, published } = yield* Effect.scoped(
+    // A topic that could not be read, say: all of it once more.
+    const { choices, comparison } = yield* Effect.scoped(
       rebase(leader, reached, { ...options, startAt }, { clusterId, record })
     ).pipe(
       Effect.retry({
@@ -217,7 +223,7 @@ export const apply = Effect.fnUntraced(function* (options: RebaseOptions, act: R
         times: 5
       })
     )
-    return { diagnosis, comparison, startAt, choices, published }
+    return { diagnosis, comparison, startAt, choices }
   })
   return yield* Effect.raceFirst(leader.lost, work)
 })

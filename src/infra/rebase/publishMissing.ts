@@ -1,29 +1,30 @@
 import { Effect } from "effect"
 import * as LogRecords from "../kafka/LogRecords.ts"
 import { inTransactions, messagesOf } from "../kafka/Messages.ts"
-import type { FencedProducer } from "../kafka/Producer.ts"
 import type { TopicNames } from "../kafka/Topics.ts"
 import type { Connection } from "../postgres/Database.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { chosen } from "./compare.ts"
+import type { PatientProducer } from "./PatientProducer.ts"
 import type { StartAt } from "./StartAt.ts"
 
 const PAGE = 2_000
 
 /**
- * Publishes what no topic holds, in the order of the log, in transactions that carry the marker of this rebase: broken
- * off anywhere, the relay stays refused and the next rebase finds what arrived in the topics.
+ * Publishes what no topic holds, in the order of the log, in transactions that move the offset under the nonce of this
+ * rebase: broken off anywhere, the relay stays refused and the next rebase finds what arrived in the topics. Answers
+ * with the last batch.
  */
 export const publishMissing = Effect.fnUntraced(function* (
   connection: Connection,
-  producer: FencedProducer,
+  producer: PatientProducer,
   names: TopicNames,
   marker: BatchId,
   startAt: StartAt,
   onPublished: (records: number) => void
 ) {
   const toRecords = LogRecords.make(connection)
-  const published = { facts: 0, outcomes: 0 }
+  let batch = marker.batch
   let position = -1
   while (true) {
     const rows = yield* connection.query<LogRecords.LogSqlRow>(
@@ -34,13 +35,11 @@ export const publishMissing = Effect.fnUntraced(function* (
         ORDER BY l.position`,
       [position]
     )
-    if (rows.length === 0) return published
+    if (rows.length === 0) return batch
     for (const part of inTransactions(yield* toRecords(rows))) {
       const records = part.map(({ record }) => record)
-      yield* producer.publish(messagesOf(records, names), marker)
-      const facts = records.filter(({ topic }) => topic === "events").length
-      published.facts += facts
-      published.outcomes += records.length - facts
+      batch += 1
+      yield* producer.publish(messagesOf(records, names), { batch, nonce: marker.nonce })
       onPublished(records.length)
     }
     position = Number(rows.at(-1)!.row_position)

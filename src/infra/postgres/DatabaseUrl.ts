@@ -1,0 +1,49 @@
+import { readFileSync } from "node:fs"
+import { authorityOf } from "../tls/Authority.ts"
+
+/** How the connection is protected; false: not at all. */
+export type DatabaseTls =
+  | false
+  | { readonly rejectUnauthorized: false }
+  | { readonly rejectUnauthorized: true; readonly host: string; readonly ca?: string }
+
+export interface DatabaseUrl {
+  /** For the driver: without what stands for TLS, which it would read in its own way. */
+  readonly url: string
+  readonly tls: DatabaseTls
+}
+
+const MODES = ["disable", "require", "verify-full"] as const
+
+/**
+ * Reads a `DATABASE_URL`. Of libpq's parameters for TLS it knows `sslmode` (`disable`, the default; `require`: encrypted,
+ * to whomever; `verify-full`: to the host that is named, by its certificate) and `sslrootcert`, a PEM file of the
+ * authorities to trust instead of the runtime's own. Fails with what was expected, never with the URL.
+ */
+export const readDatabaseUrl = (text: string): DatabaseUrl | { readonly expected: string } => {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
+    return { expected: "postgres://user:password@host:port/database" }
+  const given = url.searchParams.get("sslmode") ?? "disable"
+  const file = url.searchParams.get("sslrootcert")
+  const mode = MODES.find((known) => known === given)
+  url.searchParams.delete("sslmode")
+  url.searchParams.delete("sslrootcert")
+  if (mode === undefined) return { expected: `a URL whose sslmode is ${MODES.join(", ")}` }
+  if (file !== null && mode !== "verify-full")
+    return { expected: "a URL that has sslrootcert together with sslmode=verify-full only" }
+  if (mode === "disable") return { url: url.href, tls: false }
+  if (mode === "require") return { url: url.href, tls: { rejectUnauthorized: false } }
+  // Named for the check of the certificate: for an address the driver names no host, and then any of ours would do.
+  const verified = { rejectUnauthorized: true, host: url.hostname.replace(/^\[|\]$/g, "") } as const
+  if (file === null) return { url: url.href, tls: verified }
+  let ca: string | undefined
+  try {
+    ca = authorityOf(readFileSync(file, "utf8"))
+  } catch {
+    // said below
+  }
+  return ca === undefined
+    ? { expected: "a URL whose sslrootcert is a file of PEM certificates that can be read" }
+    : { url: url.href, tls: { ...verified, ca } }
+}
