@@ -83,7 +83,6 @@ const reply = <A>(statement: string, wire: Wire.Wire, send: (sql: postgres.Sql) 
       return fromDriver(statement, thrown)
     }
   })
-}
 
 const connection = (lend: Lend, limitMs: number): Connection => {
   /** A server that is gone without a word, or stuck, must hold up nobody for longer: the limit is for all of it. */

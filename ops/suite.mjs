@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+// `npm run rebase`, `secure` and `drill`: suites that are longer than a default run of the tests should be.
+import { spawnSync } from "node:child_process"
+import path from "node:path"
+import process from "node:process"
+import { fileURLToPath } from "node:url"
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+const modules = path.join(root, "node_modules")
+const vitest = path.join(modules, "vitest", "vitest.mjs")
+const node = [path.join(modules, ".bin", "node"), vitest]
+const deno = [path.join(modules, ".bin", "deno"), "run", "-A", vitest]
+
+const suites = {
+  rebase: { file: "test/infra/rebase", environment: { ONCEGATE_REBASE: "all" }, runtimes: [node] },
+  secure: {
+    file: "test/e2e/Secure.test.ts",
+    environment: { ONCEGATE_SECURE: "all" },
+    runtimes: [node, deno]
+  },
+  drill: { file: "test/drill", environment: { ONCEGATE_DRILL: "1" }, runtimes: [node] }
+}
+const [name, ...given] = process.argv.slice(2)
+const suite = suites[name]
+if (suite === undefined) {
+  console.error(`a suite is one of ${Object.keys(suites).join(", ")}`)
+  process.exit(2)
+}
+for (const [command, ...args] of suite.runtimes) {
+  const { status } = spawnSync(command, [...args, "run", suite.file, ...given], {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, ...suite.environment }
+  })
+  if (status !== 0) process.exitCode = 1
+}
