@@ -81,7 +81,12 @@ it.live(
         Effect.map(oncegate(["relay", "status", "--json"], changes), ({ output }) => JSON.parse(output))
       yield* until(async () => {
         const found = await Effect.runPromise(status())
-        return found.backlog.rows === 0 && found.kafka.checkpoint?.batch > 0 && found.verdict?.agrees === true
+        return (
+          found.backlog.rows === 0 &&
+          found.kafka.checkpoint?.batch > 0 &&
+          found.active === 1 &&
+          found.verdict?.agrees === true
+        )
       })
       if (!all) return
 
