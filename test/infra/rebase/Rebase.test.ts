@@ -46,7 +46,7 @@ const clean = { named: [] as Array<string> }
 const all = process.env.ONCEGATE_REBASE === "all"
 const steps = ["rebase.published", "rebase.marked", "rebase.committed"] as const
 
-describe.concurrent("relay rebase", { timeout: 120_000 }, () => {
+describe("relay rebase", { timeout: 120_000 }, () => {
   it.live(
     "after an older Postgres was restored: what Kafka holds is not published again, nor billed again",
     () =>

@@ -13,6 +13,9 @@ const optionsOf = (world: World, startAt: StartAt | null): Rebase.RebaseOptions 
   lockMs: 5_000,
   onProgress: () => {}
 })
+/** A broker with many topics to make can take its time. */
+const WITHIN_MS = 60_000
+
 export const act = { by: "ann", reason: "a drill" }
 
 /** What a rebase would do. */
@@ -41,7 +44,7 @@ export const audit = (world: World) =>
 export const publish = (world: World) =>
   Effect.promise(async () => {
     const relay = world.startRelay()
-    await relay.until(({ backlog, state }) => state === "active" && backlog === 0)
+    await relay.until(({ backlog, state }) => state === "active" && backlog === 0, WITHIN_MS)
     await relay.stop()
   })
 
@@ -49,7 +52,7 @@ export const publish = (world: World) =>
 export const refusalOf = (world: World) =>
   Effect.promise(async () => {
     const relay = world.startRelay()
-    const { reason } = await relay.until(({ state }) => state === "refused")
+    const { reason } = await relay.until(({ state }) => state === "refused", WITHIN_MS)
     await relay.stop()
     return reason?.explanation.split(":")[0]
   })
