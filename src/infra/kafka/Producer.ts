@@ -1,11 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
-import kafkajs, {
-  type Admin,
-  type Kafka,
-  type Producer as KafkajsProducer,
-  type TopicMessages
-} from "kafkajs"
+import type { Admin, Kafka, Producer as KafkajsProducer, TopicMessages } from "kafkajs"
 import { Failpoints, failpointPromise } from "../../domain/Failpoint.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { attempt, KafkaFailed } from "./KafkaFailed.ts"
@@ -105,7 +100,11 @@ export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, na
         maxInFlightRequests: 1,
         transactionTimeout: TRANSACTION_TIMEOUT_MS,
         allowAutoTopicCreation: false,
-        createPartitioner: kafkajs.Partitioners.DefaultPartitioner
+        // Chosen when the record was encoded.
+        createPartitioner:
+          () =>
+          ({ message }) =>
+            message.partition!
       })
     ),
     // Not waited for: a broken connection can take its time, and the successor must not.

@@ -33,7 +33,7 @@ export interface RelayPace extends Pace {
 }
 
 const PACE: RelayPace = {
-  pageRows: 2000,
+  pageRows: 6000,
   transactionMs: 20,
   busyMs: 5,
   idleMs: 250,

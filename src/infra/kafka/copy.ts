@@ -2,12 +2,11 @@ import { randomUUID } from "node:crypto"
 import { Clock, Effect, Schema } from "effect"
 import type { TopicMessages } from "kafkajs"
 import { failpoint } from "../../domain/Failpoint.ts"
-import type { DatabaseError } from "../postgres/DatabaseError.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { type LogRow, next, type Page, type Place, startAt } from "../postgres/LogReader.ts"
 import type { LogSignal } from "../postgres/LogSignal.ts"
 import { type BatchId, confirm, open } from "../postgres/RelayCheckpoint.ts"
-import { gather, type PartitionCounts } from "./Batch.ts"
+import { type Batch, gather, type PartitionCounts } from "./Batch.ts"
 import * as KnownEndpoints from "./KnownEndpoints.ts"
 import { toRecord } from "./Records.ts"
 import { countPublished, gaugeLag } from "./RelayMetrics.ts"
@@ -52,6 +51,11 @@ export interface CopyOptions {
   readonly onHealthy: Effect.Effect<void>
 }
 
+interface Prepared {
+  readonly page: Page
+  readonly batch: Batch | undefined
+}
+
 const check = (rows: ReadonlyArray<LogRow>, isKnown: (name: string) => boolean) => {
   for (const { type, type_version, provider, position } of rows) {
     if (type_version !== 1)
@@ -84,12 +88,12 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
 
   /**
    * The protocol: row, then records and offset in one transaction; the confirmation comes with the next row.
-   * `meanwhile` runs beside the transaction: while Kafka works, Postgres can look for the next page.
+   * `meanwhile` runs beside the transaction: while Kafka works, the next page is read and encoded.
    */
-  const write = <A>(
+  const write = <A, E>(
     place: Place,
     messages: ReadonlyArray<TopicMessages>,
-    meanwhile: Effect.Effect<A, DatabaseError>
+    meanwhile: Effect.Effect<A, E>
   ) =>
     Effect.uninterruptible(
       Effect.gen(function* () {
@@ -118,16 +122,28 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
       })
     )
 
-  const publish = Effect.fnUntraced(function* (page: Page) {
+  /** A page as records, encoded; nothing where it has no rows. */
+  const prepare = Effect.fnUntraced(function* (page: Page) {
+    if (page.rows.length === 0) return { page, batch: undefined }
     yield* endpoints.learn(leader.connection, page.rows)
     yield* check(page.rows, (name) => endpoints.of(name) !== undefined)
-    const batch = gather(page, options.names, options.partitions, (row) =>
+    const batch = yield* gather(page, options.names, options.partitions, (row) =>
       toRecord(row, endpoints.of(row.provider))
     )
+    return { page, batch }
+  })
+
+  const publish = Effect.fnUntraced(function* (batch: Batch) {
+    const following =
+      batch.rest !== undefined
+        ? Effect.succeed(batch.rest)
+        : batch.page.more
+          ? next(leader.connection, batch.page.next, pace.pageRows)
+          : undefined
     const ahead = yield* write(
       batch.page.done,
       batch.messages,
-      batch.page.more ? next(leader.connection, batch.page.next, pace.pageRows) : Effect.undefined
+      following === undefined ? Effect.undefined : Effect.flatMap(following, prepare)
     )
     const now = yield* Clock.currentTimeMillis
     const oldestAt = batch.page.rows[0]!.at
@@ -147,14 +163,15 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
   })
 
   let pause = pace.busyMs
-  let ahead: Page | undefined
+  let ahead: Prepared | undefined
   while (true) {
     const startedMs = yield* Clock.currentTimeMillis
-    const page: Page = ahead ?? (yield* next(leader.connection, reading, pace.pageRows))
+    const { batch, page }: Prepared =
+      ahead ?? (yield* Effect.flatMap(next(leader.connection, reading, pace.pageRows), prepare))
     ahead = undefined
-    if (page.rows.length > 0) {
+    if (batch !== undefined) {
       yield* failpoint("relay.read")
-      ahead = yield* publish(page)
+      ahead = yield* publish(batch)
       saved = { head: page.next.head, atMs: startedMs }
       pause = pace.busyMs
       yield* options.onHealthy

@@ -66,7 +66,17 @@ interface SqlRow extends Omit<LogRow, "position"> {
   readonly row_position: string
 }
 const toRows = (rows: ReadonlyArray<SqlRow>): ReadonlyArray<LogRow> =>
-  rows.map(({ row_position, ...row }) => ({ ...row, position: Number(row_position) }))
+  rows.map((row) => ({
+    position: Number(row.row_position),
+    provider: row.provider,
+    dedup_key: row.dedup_key,
+    type: row.type,
+    type_version: row.type_version,
+    data: row.data,
+    event_id: row.event_id,
+    trace: row.trace,
+    at: row.at
+  }))
 
 /**
  * How the session must be set for these statements: they are planned for the snapshots at hand and never by a scan of
@@ -215,11 +225,11 @@ export const next = Effect.fnUntraced(function* (connection: Connection, at: Rea
   } satisfies Page
 })
 
-/** The page without its tail: what one transaction of Kafka could not take is read again. */
-export const cut = (page: Page, count: number): Page => {
+/** A page in two: what one transaction of Kafka takes, and the rows that it could not take. */
+export const cut = (page: Page, count: number): readonly [front: Page, rest: Page] => {
   const position = page.rows[count - 1]!.position
   const done = { from: page.done.from, to: page.done.to, position }
-  return {
+  const front = {
     rows: page.rows.slice(0, count),
     done,
     // Where the difference was at its end already, how to read it must be found out again.
@@ -230,4 +240,5 @@ export const cut = (page: Page, count: number): Page => {
     },
     more: true
   }
+  return [front, { ...page, rows: page.rows.slice(count) }]
 }

@@ -144,15 +144,17 @@ it("goes on in the middle of a difference after a restart, small or large", asyn
   }
 })
 
-it("reads the tail of a cut page again", async () => {
+it("keeps the tail of a cut page, which a restart reads again", async () => {
   await writeBulk(log.sql, 10)
-  const page = LogReader.cut(await log.next(LogReader.startAt(LogReader.origin)), 7)
+  const page = await log.next(LogReader.startAt(LogReader.origin))
+  const [front, rest] = LogReader.cut(page, 7)
 
-  const rest = await log.next(page.next)
-  const restarted = await log.drain(page.done)
+  const restarted = await log.drain(front.done)
 
-  expect(page.rows.length).toBe(7)
+  expect(front.rows.length).toBe(7)
   expect(rest.rows.map(({ position }) => position)).toEqual(Array.from({ length: 13 }, (_, i) => i + 8))
+  expect(rest.done).toEqual(page.done)
+  expect((await log.next(front.next)).rows).toEqual(rest.rows)
   expect(restarted.rows).toEqual(rest.rows)
 })
 
