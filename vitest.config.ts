@@ -6,6 +6,8 @@ export default defineConfig({
   ssr: { resolve: { conditions: ["oncegate-source", ...defaultServerConditions] } },
   test: {
     include: ["test/**/*.test.ts"],
+    // Tests use kafkajs too, and it warns on its own account.
+    setupFiles: ["src/infra/kafka/KafkajsIdleTimer.ts"],
     globalSetup: ["test/support/globalSetup.ts"],
     // Processes, not threads: tests send signals, and adapters hold sockets that a thread would not give back.
     pool: "forks",

@@ -3,6 +3,7 @@ import path from "node:path"
 import process from "node:process"
 import { parseArgs } from "node:util"
 import { drain } from "./relay/drain.ts"
+import { idle } from "./relay/idle.ts"
 import { visible } from "./relay/visible.ts"
 import { ROOT, startServices } from "./relay/World.ts"
 
@@ -11,6 +12,7 @@ const HELP = `Measures the relay on real services (DATABASE_URL and KAFKA_BROKER
   --events N     events of the backlog, two records each (100000; 0: no drain)
   --rate N       events a second for the time from commit to visible (1000; 0: not measured)
   --seconds N    how long (20)
+  --idle N       seconds of doing nothing, for its cost (0: not measured)
   --runs N       how often each (1)
   --against DIR  another checkout, measured in turn with this one
   --flags="..."  flags of Node for the relay, as --cpu-prof
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     events: { type: "string", default: "100000" },
     rate: { type: "string", default: "1000" },
     seconds: { type: "string", default: "20" },
+    idle: { type: "string", default: "0" },
     runs: { type: "string", default: "1" },
     against: { type: "string" },
     flags: { type: "string", default: "" },
@@ -53,6 +56,11 @@ try {
       if (Number(values.rate) > 0) {
         const options = { rate: Number(values.rate), seconds: Number(values.seconds), flags }
         const result = { measure: "visible", checkout, ...(await visible(services, root, options)) }
+        say(JSON.stringify(result))
+        results.push(result)
+      }
+      if (Number(values.idle) > 0) {
+        const result = { measure: "idle", checkout, ...(await idle(services, root, Number(values.idle))) }
         say(JSON.stringify(result))
         results.push(result)
       }

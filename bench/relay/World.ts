@@ -69,17 +69,20 @@ export const oncegate = (
   }
 }
 
-/** CPU seconds and resident megabytes of a process, where the system tells. */
+/** CPU seconds, resident megabytes and waits of the main thread of a process, where the system tells. */
 export const usage = (pid: number) => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
     return {
       cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
-      memoryMb: Math.round((Number(fields[21]) * 4096) / 1e6)
+      memoryMb: Math.round((Number(fields[21]) * 4096) / 1e6),
+      waits: Number(
+        /^voluntary_ctxt_switches:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+      )
     }
   } catch {
-    return { cpuSeconds: Number.NaN, memoryMb: Number.NaN }
+    return { cpuSeconds: Number.NaN, memoryMb: Number.NaN, waits: Number.NaN }
   }
 }
 

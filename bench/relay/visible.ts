@@ -47,7 +47,7 @@ export const visible = async (
     await consumer.connect()
     await consumer.subscribe({ topics, fromBeginning: true })
     await consumer.run({
-      eachBatchAutoResolve: true,
+      autoCommit: false,
       eachBatch: async ({ batch }) => {
         const now = Date.now()
         for (const { headers } of batch.messages) {
@@ -75,10 +75,6 @@ export const visible = async (
     const spent = usage(relay.child.pid!).cpuSeconds - cpu
     await Promise.all(pending)
     while (seen < booked * RECORDS_PER_EVENT) await pause(20)
-    if (process.env.DBG)
-      for (const r of await sql`SELECT batch, position, created_at, confirmed_at, created_at - lag(created_at) OVER (ORDER BY batch) AS gap FROM relay_checkpoint ORDER BY batch DESC LIMIT 60`)
-        console.error(JSON.stringify(r))
-    if (process.env.DBG) console.error(times.slice(0, 50), times.slice(-50))
     times.sort((a, b) => a - b)
     const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!
     return {

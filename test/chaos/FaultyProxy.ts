@@ -3,6 +3,8 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net"
 /** Kafka's requests whose replies are lost one by one. https://kafka.apache.org/protocol#protocol_api_keys */
 export const APIS = { produce: 0, addPartitions: 24, addOffsets: 25, endTxn: 26, offsetCommit: 28 } as const
 export type Api = keyof typeof APIS
+/** What a relay asks for before it takes over. */
+const OFFSET_FETCH = 9
 
 /** Cuts a stream of Kafka into its messages, each with its length in front. */
 const frames = (onFrame: (frame: Buffer) => void) => {
@@ -30,37 +32,43 @@ export const startFaultyProxy = async (brokerPort: number) => {
   let delayMs = 0
   let losing: number | undefined
   let lost = 0
+  let holding: number | undefined
+  let hold: PromiseWithResolvers<void> | undefined
 
   const server = createServer((client) => {
     if (refusing) return void client.destroy()
     const upstream = connect(brokerPort, "127.0.0.1")
     const pair: Pair = { client, upstream, silent: false }
     const apis = new Map<number, number>()
-    /** What is delayed stays in order and arrives, even if the sender is dead by then: as in a network. */
+    /** What is delayed or held stays in order and arrives, even if its sender is dead by then: as in a network. */
     const line = (to: Socket) => {
-      let freeAt = 0
-      return (data: Buffer | undefined) => {
-        const now = performance.now()
-        freeAt = Math.max(freeAt, now + delayMs)
-        const send = () => {
+      let before = Promise.resolve()
+      return (data: Buffer | undefined, held?: Promise<void>) => {
+        const due = performance.now() + delayMs
+        before = before.then(async () => {
+          await held
+          const rest = due - performance.now()
+          if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest))
           if (pair.silent) return
           if (data === undefined) to.end()
           else to.write(data)
-        }
-        if (freeAt <= now) send()
-        else setTimeout(send, freeAt - now)
+        })
       }
     }
     const toBroker = line(upstream)
     const toClient = line(client)
     const onRequest = frames((frame) => {
-      apis.set(frame.readInt32BE(8), frame.readInt16BE(4))
-      toBroker(frame)
+      const api = frame.readInt16BE(4)
+      apis.set(frame.readInt32BE(8), api)
+      const isHeld = holding === api && hold === undefined
+      if (isHeld) hold = Promise.withResolvers<void>()
+      toBroker(frame, isHeld ? hold?.promise : undefined)
     })
     const onReply = frames((frame) => {
       const correlation = frame.readInt32BE(4)
       const api = apis.get(correlation)
       apis.delete(correlation)
+      if (api === OFFSET_FETCH) hold?.resolve()
       if (losing === undefined || api !== losing) return toClient(frame)
       losing = undefined
       lost += 1
@@ -106,6 +114,25 @@ export const startFaultyProxy = async (brokerPort: number) => {
       losing = APIS[api]
     },
     lost: () => lost,
+    /**
+     * The next commit stays in the network until somebody asks for the group's offsets; `disturb` runs meanwhile. The
+     * worst moment for a commit to arrive is behind the first look of a successor.
+     */
+    holdCommit: async (disturb: () => PromiseLike<unknown>, limitMs: number) => {
+      hold = undefined
+      holding = APIS.endTxn
+      const end = performance.now() + limitMs
+      const isOver = () => performance.now() > end
+      while (hold === undefined && !isOver()) await new Promise((resolve) => setTimeout(resolve, 5))
+      holding = undefined
+      const held = hold as PromiseWithResolvers<void> | undefined
+      if (held !== undefined) {
+        await disturb()
+        setTimeout(held.resolve, Math.max(0, end - performance.now())).unref()
+        await held.promise
+      }
+      hold = undefined
+    },
     close: () => {
       cut()
       server.close()

@@ -54,6 +54,10 @@ export const startRelays = (
       await kill(child!)
       start()
     },
+    killAll: async () => {
+      await Promise.all(running.splice(0).map(kill))
+      for (let n = 0; n < count; n++) start()
+    },
     check: () => {
       if (died !== undefined) throw new Error(died)
     },

@@ -51,17 +51,19 @@ export const controls = {
       [
         "export const next = Effect.fnUntraced(function* (connection: Connection, at: Reading, limit: number) {",
         `export const next = Effect.fnUntraced(function* (connection: Connection, at: Reading, limit: number) {
-  const seen = yield* Effect.map(
-    connection.query<SqlRow>(
-      "relay.cursor",
-      \`SELECT \${COLUMNS} FROM webhook_event_log l WHERE l.position > $1::bigint AND \${WANTED} ORDER BY l.position LIMIT $2::int\`,
-      [at.position, limit]
-    ),
-    toRows
-  )
-  const position = seen.at(-1)?.position ?? at.position
-  const reading = { ...at, position, head: position }
-  if (at.head >= 0) return { rows: seen, done: { from: at.from, to: at.to, position }, next: reading, more: seen.length > 0 } satisfies Page
+  {
+    const rows = yield* Effect.map(
+      connection.query<SqlRow>(
+        "relay.cursor",
+        \`SELECT \${COLUMNS} FROM webhook_event_log l WHERE l.position > $1::bigint AND \${WANTED} ORDER BY l.position LIMIT $2::int\`,
+        [at.position, limit]
+      ),
+      toRows
+    )
+    const position = rows.at(-1)?.position ?? at.position
+    const done = { from: at.from, to: at.to, position }
+    return { rows, done, next: { ...at, position, head: position }, more: rows.length > 0 } satisfies Page
+  }
 `
       ]
     ]

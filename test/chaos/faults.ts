@@ -48,13 +48,8 @@ const lose =
     for (let waited = 0; proxy.lost() === before && waited < 200; waited++) await sleep(10)
   }
 
-const delayed = async (around: Surroundings, meanwhile: () => PromiseLike<unknown>) => {
-  around.proxy.delay(between(around, 20, 250))
-  await sleep(between(around, 100, 400))
-  await meanwhile()
-  await sleep(between(around, 100, 500))
-  around.proxy.delay(0)
-}
+/** A commit that is still in the network when its relay is replaced. */
+const LATE_MS = 12_000
 
 /** What is done to the relays' surroundings; each returns when all is well again but for what it left behind. */
 export const faults = {
@@ -68,11 +63,15 @@ export const faults = {
     around.proxy.refuse(false)
   },
   "connections half open": async ({ proxy }) => proxy.halfOpen(),
-  "network slow": (around) => delayed(around, async () => {}),
-  "session lost, network slow": (around) => delayed(around, () => loseSession(around)),
-  "relay killed, network slow": (around) => delayed(around, () => around.relays.killOne(0)),
+  "network slow": async (around) => {
+    around.proxy.delay(between(around, 20, 250))
+    await sleep(between(around, 300, 1000))
+    around.proxy.delay(0)
+  },
+  "session lost, commit late": (around) => around.proxy.holdCommit(() => loseSession(around), LATE_MS),
+  "relays killed, commit late": (around) => around.proxy.holdCommit(around.relays.killAll, LATE_MS),
   "records refused": async (around) => {
-    await limitRecords(around, 2500)
+    await limitRecords(around, 1500)
     await sleep(between(around, 600, 1200))
     await limitRecords(around, 1_048_588)
   },

@@ -31,7 +31,7 @@ await Effect.runPromise(
       topicPrefix: KAFKA_TOPIC_PREFIX,
       // Small pages make many transactions to be hit in; a standby that looks often meets its predecessor's last one.
       pace: {
-        pageRows: 100,
+        pageRows: 40,
         transactionMs: 0,
         leaderMs: 20,
         patienceMs: 1000,

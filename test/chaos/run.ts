@@ -139,14 +139,24 @@ export const run = async (options: ChaosOptions): Promise<ChaosResult> => {
 
     const list = programme(random, options)
     for (const [at, name] of list.entries()) {
-      writers.allow(Math.floor((rows * (at + 1)) / list.length))
+      const step = rows / list.length
       const before = await batches()
-      await waitUntil(`progress before "${name}"`, async () => (await batches()) > before + 2)
+      writers.allow(Math.ceil(step * (at + 0.4)))
+      await waitUntil(`progress before "${name}"`, async () => (await batches()) > before)
       await sleep(random() * 60)
       say(
         `${String(at + 1).padStart(3)}/${list.length} ${name} (${writers.written()} of ${rows} written, batch ${await batches()})`
       )
-      await faults[name]({ sql, admin, names, broker, proxy, relays, random })
+      // The rest of the step is written while the fault lasts, so that it meets work.
+      let share = 0.4
+      const trickle = setInterval(() => {
+        share = Math.min(1, share + 0.03)
+        writers.allow(Math.ceil(step * (at + share)))
+      }, 20)
+      await Promise.resolve(faults[name]({ sql, admin, names, broker, proxy, relays, random })).finally(() =>
+        clearInterval(trickle)
+      )
+      writers.allow(Math.ceil(step * (at + 1)))
     }
     await waitUntil("writers", async () => writers.written() >= rows)
     await writers.stop()
