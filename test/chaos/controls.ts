@@ -14,8 +14,12 @@ export const controls = {
     file: "infra/kafka/settle.ts",
     changes: [
       [
-        "const producer = yield* fence(kafka, admin, names)",
-        "const early = yield* peek(admin, names)\n  const producer = yield* fence(kafka, admin, names)"
+        "const { kafka, admin, names, clusterId } = options",
+        "const { kafka, admin, names, clusterId } = options\n  let early"
+      ],
+      [
+        "judged(peek(admin, names))",
+        "judged(Effect.tap(peek(admin, names), (found) => Effect.sync(() => (early = found))))"
       ],
       ["yield* judged(producer.checkpoint)", "yield* judged(Effect.succeed(early))"]
     ]
