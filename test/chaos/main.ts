@@ -73,11 +73,23 @@ const url =
     ).url
   )
 
+const interrupted = new AbortController()
+for (const name of ["SIGINT", "SIGTERM"] as const)
+  process.once(name, () => interrupted.abort(new Error(`ended by ${name}`)))
+
 let runs = 0
 const one = async (control: ControlName | undefined, given: typeof options) => {
   say(`seed ${seed}${control === undefined ? "" : `, control ${control}`}`)
   runs += 1
-  const result = await run({ ...given, url, folder: path.join(folder, `kafka-${runs}`), seed, control, say })
+  const result = await run({
+    ...given,
+    url,
+    folder: path.join(folder, `kafka-${runs}`),
+    seed,
+    control,
+    say,
+    signal: interrupted.signal
+  })
   const damaged = isDamaged(result.events) || isDamaged(result.outcomes)
   const passed = control === undefined ? !damaged && result.facts > given.rows : damaged
   return { passed, control: control ?? null, seed, ...result }

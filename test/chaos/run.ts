@@ -28,6 +28,8 @@ export interface ChaosOptions {
   readonly halfOpens: number
   readonly control?: ControlName | undefined
   readonly say: (line: string) => void
+  /** Ends the run early, with everything that it started. */
+  readonly signal?: AbortSignal
 }
 
 export interface ChaosResult {
@@ -128,6 +130,7 @@ export const run = async (options: ChaosOptions): Promise<ChaosResult> => {
       const end = performance.now() + STANDSTILL_MS
       while (!(await good())) {
         relays.check()
+        options.signal?.throwIfAborted()
         if (performance.now() > end) throw new Error(`${what}: nothing for ${STANDSTILL_MS / 1000} s`)
         await sleep(10)
       }
@@ -137,12 +140,17 @@ export const run = async (options: ChaosOptions): Promise<ChaosResult> => {
       return Number(row.n ?? -1)
     }
 
+    const reached = async () => {
+      const [row] = await sql<[{ at: string | null }]>`SELECT max(position) AS at FROM relay_checkpoint`
+      return Number(row.at ?? -1)
+    }
+
     const list = programme(random, options)
     for (const [at, name] of list.entries()) {
       const step = rows / list.length
-      const before = await batches()
+      const [head] = await sql<[{ at: string | null }]>`SELECT max(position) AS at FROM webhook_event_log`
       writers.allow(Math.ceil(step * (at + 0.4)))
-      await waitUntil(`progress before "${name}"`, async () => (await batches()) > before)
+      await waitUntil(`progress before "${name}"`, async () => (await reached()) >= Number(head.at))
       await sleep(random() * 60)
       say(
         `${String(at + 1).padStart(3)}/${list.length} ${name} (${writers.written()} of ${rows} written, batch ${await batches()})`

@@ -1,11 +1,14 @@
 import type postgres from "postgres"
 
 const FACTS_PER_COMMIT = 8
+/** Payments of one writer that keeps its commits open for long: everything else overtakes them. */
+const SLOW = ["S1", "S2", "S3"]
 
 /** The ledger of what was written, and facts for each payment numbered from one. */
 export const prepare = (sql: postgres.Sql, payments: number) =>
   sql.unsafe(`CREATE TABLE written (payment TEXT PRIMARY KEY, n INT NOT NULL);
-              INSERT INTO written SELECT 'P' || lpad(k::text, 5, '0'), 0 FROM generate_series(1, ${payments}) k`)
+              INSERT INTO written SELECT 'P' || lpad(k::text, 5, '0'), 0 FROM generate_series(1, ${payments}) k;
+              INSERT INTO written SELECT unnest(ARRAY['${SLOW.join("', '")}']), 0`)
 
 /**
  * One commit of the gate: takes the next number of some payments and writes claim, fact and completion of each. `early`
@@ -58,7 +61,10 @@ export const startWriters = (
       written += count
     }
   }
-  const done = Promise.all(Array.from({ length: options.writers }, writer))
+  const slowWriter = async () => {
+    while (!stopped) await commit(sql, SLOW, random() < 0.5, 300 + random() * 1500)
+  }
+  const done = Promise.all([slowWriter(), ...Array.from({ length: options.writers }, writer)])
   return {
     allow: (facts: number) => {
       allowed = facts
