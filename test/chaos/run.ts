@@ -123,7 +123,17 @@ export const run = async (options: ChaosOptions): Promise<ChaosResult> => {
       options.control
     )
     closing.push(relays.stop)
-    const writers = startWriters(sql, { writers: 8, payments: PAYMENTS, random: Math.random })
+    const reached = async () => {
+      const [row] = await sql<[{ at: string | null }]>`SELECT max(position) AS at FROM relay_checkpoint`
+      return Number(row.at ?? -1)
+    }
+
+    const writers = startWriters(sql, {
+      writers: 8,
+      payments: PAYMENTS,
+      random: Math.random,
+      published: reached
+    })
     closing.push(writers.stop)
 
     const waitUntil = async (what: string, good: () => Promise<boolean>) => {
@@ -138,11 +148,6 @@ export const run = async (options: ChaosOptions): Promise<ChaosResult> => {
     const batches = async () => {
       const [row] = await sql<[{ n: string | null }]>`SELECT max(batch) AS n FROM relay_checkpoint`
       return Number(row.n ?? -1)
-    }
-
-    const reached = async () => {
-      const [row] = await sql<[{ at: string | null }]>`SELECT max(position) AS at FROM relay_checkpoint`
-      return Number(row.at ?? -1)
     }
 
     const list = programme(random, options)

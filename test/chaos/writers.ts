@@ -1,7 +1,8 @@
 import type postgres from "postgres"
 
 const FACTS_PER_COMMIT = 8
-/** Payments of one writer that keeps its commits open for long: everything else overtakes them. */
+/** Payments of one writer that keeps each commit open until the relay has published what came behind it. */
+const OVERTAKEN_MS = 5000
 const SLOW = ["S1", "S2", "S3"]
 
 /** The ledger of what was written, and facts for each payment numbered from one. */
@@ -12,9 +13,14 @@ export const prepare = (sql: postgres.Sql, payments: number) =>
 
 /**
  * One commit of the gate: takes the next number of some payments and writes claim, fact and completion of each. `early`
- * gives it an old transaction id, `holdMs` keeps it open when its rows have their positions: others overtake it.
+ * gives it an old transaction id, `hold` keeps it open when its rows have their positions: others overtake it.
  */
-const commit = (sql: postgres.Sql, payments: ReadonlyArray<string>, early: boolean, holdMs: number) =>
+const commit = (
+  sql: postgres.Sql,
+  payments: ReadonlyArray<string>,
+  early: boolean,
+  hold: (tx: postgres.TransactionSql) => PromiseLike<unknown>
+) =>
   sql.begin(async (tx) => {
     if (early) await tx`SELECT pg_current_xact_id(), pg_sleep(${Math.random() / 200})`
     await tx`SELECT 1 FROM written WHERE payment = ANY (${payments as Array<string>}) ORDER BY payment FOR UPDATE`
@@ -33,13 +39,19 @@ const commit = (sql: postgres.Sql, payments: ReadonlyArray<string>, early: boole
           'effects', jsonb_build_array('capture:' || payment || ':' || n)) END
         FROM next, (VALUES (1, 'Claimed'), (1, 'BillingEventRecorded'), (2, 'Completed')) step (v, type)
        ORDER BY payment, step.v, step.type DESC`
-    if (holdMs > 0) await tx`SELECT pg_sleep(${holdMs / 1000})`
+    await hold(tx)
   })
 
 /** Concurrent writers that write as many facts as they are allowed, until they are stopped. */
 export const startWriters = (
   sql: postgres.Sql,
-  options: { readonly writers: number; readonly payments: number; readonly random: () => number }
+  options: {
+    readonly writers: number
+    readonly payments: number
+    readonly random: () => number
+    /** The highest position of the log that the relay has published. */
+    readonly published: () => Promise<number>
+  }
 ) => {
   const { payments, random } = options
   let allowed = 0
@@ -57,12 +69,20 @@ export const startWriters = (
       while (some.size < count)
         some.add(`P${String(1 + Math.floor(random() ** 2 * payments)).padStart(5, "0")}`)
       begun += count
-      await commit(sql, [...some].sort(), random() < 0.3, random() < 0.2 ? random() * 25 : 0)
+      await commit(sql, [...some].sort(), random() < 0.3, async (tx) => {
+        if (random() < 0.2) await tx`SELECT pg_sleep(${random() / 40})`
+      })
       written += count
     }
   }
   const slowWriter = async () => {
-    while (!stopped) await commit(sql, SLOW, random() < 0.5, 300 + random() * 1500)
+    while (!stopped)
+      await commit(sql, SLOW, random() < 0.5, async (tx) => {
+        const [last] = await tx<[{ at: string }]>`SELECT last_value AS at FROM webhook_event_log_position_seq`
+        const end = performance.now() + OVERTAKEN_MS
+        while (!stopped && performance.now() < end && (await options.published()) <= Number(last.at))
+          await new Promise((resolve) => setTimeout(resolve, 20))
+      })
   }
   const done = Promise.all([slowWriter(), ...Array.from({ length: options.writers }, writer)])
   return {
