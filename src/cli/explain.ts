@@ -188,6 +188,7 @@ export const explain = Command.make(
     const clock = yield* Clock.Clock
     const settings = yield* settingsFor(endpoint, input.webhookId, dataDir)
     const told = yield* (endpoint === "paypal" ? explainPayPal(input) : explainToss(input)).pipe(
+      Effect.scoped,
       Effect.provideService(ConfigProvider.ConfigProvider, settings),
       Effect.provideService(Clock.Clock, Option.isSome(at) ? frozenAt(clock, at.value.getTime()) : clock)
     )

@@ -12,6 +12,7 @@ export const ErrorCode = Schema.Literals([
   // of the world
   "provider_unavailable",
   "provider_rate_limited",
+  "provider_busy",
   "provider_unauthorized",
   "not_visible_yet",
   "unconfirmed",

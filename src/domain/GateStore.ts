@@ -65,7 +65,7 @@ export interface Failure {
 }
 
 /** Kinds of work that wait, each with a limit of its own, so that none holds up another. */
-export type Lane = "rescue" | "retry" | "unconfirmed"
+export type Lane = "rescue" | "retry" | "busy" | "unconfirmed"
 
 /** An event whose worker died or whose next attempt is due, claimed anew. */
 export interface DueEvent {

@@ -16,11 +16,17 @@ export class Policy extends Context.Service<Policy, PolicyShape>()("oncegate/dom
  */
 const UNCONFIRMED = [2, 4, 8, 15, 30, 60, 120, 3_600, 21_600, 86_400, 345_600]
 
+/** Put off because others went first: that is no sign of trouble that lasts. */
+const BUSY_DOUBLINGS = 5
+
 /** Delay before the next attempt. `jitter` from 0 to 1 spreads attempts over half to one and a half times the delay. */
 export const backoffMs = (policy: PolicyShape, code: string, failures: number, jitter: number) => {
   const delay =
     code === "unconfirmed"
       ? policy.backoffBaseMs * UNCONFIRMED[Math.min(failures, UNCONFIRMED.length - 1)]!
-      : Math.min(policy.backoffMaxMs, policy.backoffBaseMs * 2 ** Math.min(failures, 30))
+      : Math.min(
+          policy.backoffMaxMs,
+          policy.backoffBaseMs * 2 ** Math.min(failures, code === "provider_busy" ? BUSY_DOUBLINGS : 30)
+        )
   return Math.round(delay * (0.5 + jitter))
 }

@@ -12,7 +12,7 @@ export interface RescuerOptions {
   readonly concurrency: Readonly<Record<Lane, number>>
 }
 
-const lanes: ReadonlyArray<Lane> = ["rescue", "retry", "unconfirmed"]
+const lanes: ReadonlyArray<Lane> = ["rescue", "retry", "busy", "unconfirmed"]
 
 type Want = Exclude<DueEvent["body"], Uint8Array>
 

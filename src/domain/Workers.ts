@@ -1,4 +1,5 @@
 import { Context, Effect, Fiber, Layer } from "effect"
+import type { EndpointName } from "./Endpoint.ts"
 import { type Claim, GateStore, type StoreUnavailable } from "./GateStore.ts"
 import type { Policy } from "./Policy.ts"
 import type { Provider } from "./Provider.ts"
@@ -16,7 +17,8 @@ export class Workers extends Context.Service<
       claim: Claim,
       body: Uint8Array
     ) => Fiber.Fiber<Settled, StoreUnavailable>
-    readonly inFlight: () => number
+    /** Events of this endpoint at work. */
+    readonly inFlight: (endpoint: EndpointName) => number
   }
 >()("oncegate/domain/Workers") {}
 
@@ -28,6 +30,9 @@ export const layer = (options: { readonly drainMs: number }) =>
       const context = yield* Effect.context<GateStore | Policy>()
       let closing = false
       const running = new Set<Fiber.Fiber<Settled, StoreUnavailable>>()
+      const inFlight = new Map<EndpointName, number>()
+      const count = (endpoint: EndpointName, by: number) =>
+        inFlight.set(endpoint, (inFlight.get(endpoint) ?? 0) + by)
       const fork = Effect.runForkWith(context)
 
       yield* Effect.addFinalizer(() =>
@@ -50,10 +55,14 @@ export const layer = (options: { readonly drainMs: number }) =>
             )
           )
           running.add(fiber)
-          fiber.addObserver(() => running.delete(fiber))
+          count(claim.endpoint.name, 1)
+          fiber.addObserver(() => {
+            running.delete(fiber)
+            count(claim.endpoint.name, -1)
+          })
           return fiber
         },
-        inFlight: () => running.size
+        inFlight: (endpoint) => inFlight.get(endpoint) ?? 0
       })
     })
   )

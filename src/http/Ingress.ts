@@ -16,7 +16,7 @@ import { readBody } from "./readBody.ts"
 
 export interface IngressOptions {
   readonly maxBodyBytes: number
-  /** Requests at work at once; past it 503 at once, so that no queue grows without bound. */
+  /** Requests at work at once, of each endpoint; past it 503 at once, so that no queue grows without bound. */
   readonly maxInFlight: number
   readonly answerDeadlineMs: number
   readonly failureAnswer: 200 | 500
@@ -63,6 +63,11 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
   const context = yield* Effect.context<GateStore>()
   const fork = Effect.runForkWith(context)
   let inFlight = 0
+  const inFlightOf = new Map<Provider, number>()
+  const count = (provider: Provider, by: number) => {
+    inFlight += by
+    inFlightOf.set(provider, (inFlightOf.get(provider) ?? 0) + by)
+  }
   let draining = false
 
   const answerOf = Effect.fnUntraced(function* (
@@ -181,12 +186,15 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
     if (provider === undefined) return refuse(request, response, Problems.unknownEndpoint)
     if (request.method !== "POST") return refuse(request, response, Problems.methodNotAllowed)
     if (!isJson(request)) return refuse(request, response, Problems.unsupportedType)
-    if (Math.max(inFlight, workers.inFlight()) >= options.maxInFlight)
+    // Of each endpoint by itself: one slow provider must not have the places of the others.
+    if (
+      Math.max(inFlightOf.get(provider) ?? 0, workers.inFlight(provider.endpoint.name)) >= options.maxInFlight
+    )
       return refuse(request, response, Problems.overloaded)
-    inFlight += 1
+    count(provider, 1)
     readBody(request, options.maxBodyBytes, (body) => {
       if (typeof body === "string") {
-        inFlight -= 1
+        count(provider, -1)
         if (body === "too_large") {
           send(response, Problems.tooLarge)
           request.resume()
@@ -205,7 +213,7 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
           payload_hash: hash
         })
       ).addObserver((exit) => {
-        inFlight -= 1
+        count(provider, -1)
         send(response, Exit.isSuccess(exit) ? exit.value : Problems.unavailable)
         fork(failpoint("answer.after"))
       })

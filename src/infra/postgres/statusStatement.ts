@@ -53,12 +53,15 @@ export const doneLastHour = (connection: Connection) =>
        FROM recent GROUP BY provider`
   )
 
-/** Claims of the last ten minutes, at most the newest `COUNTED`, and how many of them are unconfirmed. */
+/**
+ * Claims of the last ten minutes, at most the newest `COUNTED`, and how many of them the provider does not know: as its
+ * API said, or as far as its list of payments tells (`provider_busy`).
+ */
 export const recentClaimRows = (connection: Connection) =>
   connection.query<{ endpoint: string; claims: number; unconfirmed: number }>(
     "status claims",
     `SELECT provider AS endpoint, count(*)::int AS claims,
-            (count(*) FILTER (WHERE status = 'failed' AND error_code = 'unconfirmed'))::int AS unconfirmed
+            (count(*) FILTER (WHERE status = 'failed' AND error_code IN ('unconfirmed', 'provider_busy')))::int AS unconfirmed
        FROM (SELECT provider, status, error_code FROM webhook_dedup_events
               WHERE first_seen_at > now() - interval '10 minutes' ORDER BY first_seen_at DESC LIMIT ${COUNTED}) recent
       GROUP BY provider`

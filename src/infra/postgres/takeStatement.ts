@@ -17,7 +17,8 @@ export interface TakenRow {
 /** Which rows a lane takes, and in which order: the oldest first, and of those due nobody overtakes for ever. */
 const LANES: Readonly<Record<Lane, string>> = {
   rescue: `status = 'processing' AND (lease_until IS NULL OR lease_until <= clock_timestamp()) ORDER BY failures > 0, id`,
-  retry: `status = 'failed' AND error_code <> 'unconfirmed' AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at`,
+  retry: `status = 'failed' AND error_code NOT IN ('unconfirmed', 'provider_busy') AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at`,
+  busy: `status = 'failed' AND error_code = 'provider_busy' AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at`,
   unconfirmed: `status = 'failed' AND error_code = 'unconfirmed' AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at`
 }
 

@@ -19,6 +19,7 @@ const classify = <A>(exit: Exit.Exit<A, ProcessFailed>): CircuitBreaker.Outcome 
   if (Exit.isSuccess(exit)) return CircuitBreaker.success
   if (Cause.hasInterruptsOnly(exit.cause)) return CircuitBreaker.ignored
   const error = Option.getOrUndefined(Cause.findErrorOption(exit.cause))
+  if (error?.code === "provider_busy") return CircuitBreaker.ignored // it was not asked
   return error !== undefined && OF_THE_API.has(error.code)
     ? CircuitBreaker.failure(error.retryAfterMs === undefined ? {} : { retryAfter: error.retryAfterMs })
     : CircuitBreaker.success

@@ -13,12 +13,14 @@ import {
 } from "../../domain/Provider.ts"
 import { type Draft, propose } from "./FactDrafts.ts"
 import { wordAt } from "./JsonFields.ts"
-import { parseObject } from "./StrictJson.ts"
+import * as LookupQueue from "./LookupQueue.ts"
+import { type JsonObject, parseObject } from "./StrictJson.ts"
 import { makePaymentLookup } from "./TossApi.ts"
 import {
   announcementOf,
   dedupKeyOf,
   isSigned,
+  nameText,
   paymentNameOf,
   readEvent,
   type TossEvent,
@@ -28,6 +30,7 @@ import { provenBy } from "./TossFacts.ts"
 import { payoutFacts } from "./TossPayout.ts"
 import { isBefore } from "./TossProgress.ts"
 import { SIGNATURE_HEADER, verifySignature } from "./TossSignature.ts"
+import { makeRecentPayments } from "./TossTransactions.ts"
 
 export interface TossOptions {
   readonly endpoint: Endpoint
@@ -44,6 +47,9 @@ const TRANSMISSION_ID = "tosspayments-webhook-transmission-id"
 
 /** Types of which no API can tell whether they are true. */
 const UNCONFIRMABLE = new Set(["BILLING_DELETED", "METHOD_UPDATED", "CUSTOMER_STATUS_CHANGED"])
+
+/** Toss's list is of approvals and cancellations: payments that never came to one are not on it. */
+const NEVER_LISTED: ReadonlySet<string | null> = new Set(["ABORTED", "EXPIRED"])
 
 const invalid = (reason: string) => new PayloadInvalid({ reason })
 
@@ -69,6 +75,7 @@ const interpretationOf = ({ type }: TossEvent, { drafts, note }: Reading) =>
 export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
   const { endpoint } = options
   const lookup = makePaymentLookup(options)
+  const queue = yield* LookupQueue.make<JsonObject>(endpoint.name, makeRecentPayments(options))
 
   const identify = Effect.fnUntraced(function* (
     delivery: Delivery
@@ -100,8 +107,12 @@ export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
     // An overseas cancellation names no payment by design. Anything else that names none is anybody's invention: it must
     // make no fact, and no work for a person either, or whoever knows the address could fill the list of the parked.
     if (name === undefined) return { drafts: [], note: "unconfirmable" as const }
-    const payment = yield* lookup(name)
     const announced = announcementOf(event)
+    const payment = yield* queue({
+      name: nameText(name.field, name.value),
+      isListed: !NEVER_LISTED.has(announced.status),
+      lookup: lookup(name)
+    })
     if (isBefore(payment, announced, yield* Clock.currentTimeMillis)) {
       return yield* ProcessFailed.of("world", "not_visible_yet")
     }

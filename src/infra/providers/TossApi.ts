@@ -15,6 +15,10 @@ export interface TossApiOptions {
   readonly secretKey: Redacted.Redacted
 }
 
+/** The secret key is the user's name, and there is no password. */
+export const basicOf = (options: TossApiOptions) =>
+  `Basic ${Buffer.from(`${Redacted.value(options.secretKey)}:`).toString("base64")}`
+
 /** Where a payment is asked for; the key or order id is one segment of the path, whatever it holds. */
 export const paymentUrl = (apiOrigin: string, name: PaymentName) =>
   name.field === "paymentKey"
@@ -29,10 +33,9 @@ export const makePaymentLookup = (options: TossApiOptions) =>
   Effect.fnUntraced(function* (
     name: PaymentName
   ): Effect.fn.Return<JsonObject, ReturnType<typeof failureOf>> {
-    const basic = Buffer.from(`${Redacted.value(options.secretKey)}:`).toString("base64")
     const answer = yield* ask({
       url: paymentUrl(options.apiOrigin, name),
-      headers: { authorization: `Basic ${basic}` },
+      headers: { authorization: basicOf(options) },
       timeLimitMs: TIME_LIMIT_MS,
       sizeLimit: SIZE_LIMIT
     }).pipe(Effect.mapError(() => unavailable))

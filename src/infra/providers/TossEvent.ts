@@ -73,6 +73,9 @@ export type PaymentName =
   | { readonly field: "paymentKey"; readonly value: string }
   | { readonly field: "orderId"; readonly value: string }
 
+/** A payment's name as one text. */
+export const nameText = (field: PaymentName["field"], value: string) => `${field} ${value}`
+
 /** `.` and `..` would leave the path even when encoded. */
 const named = (value: string | undefined) => (value === undefined || /^\.+$/u.test(value) ? undefined : value)
 

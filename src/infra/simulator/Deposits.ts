@@ -17,9 +17,17 @@ export interface Deposits {
   readonly add: (payments: ReadonlyArray<Json>, events: ReadonlyArray<Json>) => number
   readonly payment: (paymentKey: string) => Uint8Array | undefined
   readonly paymentOfOrder: (orderId: string) => Uint8Array | undefined
+  /** Payments that came in since this start, each time they did, in that order. */
+  readonly arrivals: () => ReadonlyArray<Arrival>
   readonly event: (id: string) => Uint8Array | undefined
   readonly size: () => { readonly payments: number; readonly events: number }
   readonly close: () => void
+}
+
+export interface Arrival {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly payment: Json
 }
 
 /** The oldest are forgotten beyond this many of each. */
@@ -35,6 +43,7 @@ export const open = (path: string): Deposits => {
   const payments = new Map<string, { readonly order: string; readonly body: Uint8Array }>()
   const orders = new Map<string, string>()
   const events = new Map<string, Uint8Array>()
+  let arrivals: Array<Arrival> = []
 
   const keep = (kind: string, id: string, order: string, body: Uint8Array) => {
     if (kind === "payment") {
@@ -117,10 +126,14 @@ export const open = (path: string): Deposits => {
         keep(kind, id, order, Buffer.from(rest.join("\t"), "utf8"))
         added++
       }
+      const at = Date.now()
+      for (const payment of newPayments) arrivals.push({ at, payment })
+      if (arrivals.length > 2 * KEPT) arrivals = arrivals.slice(-KEPT)
       return added
     },
     payment: (paymentKey) => payments.get(paymentKey)?.body,
     paymentOfOrder: (orderId) => payments.get(orders.get(orderId) ?? "")?.body,
+    arrivals: () => arrivals,
     event: (id) => events.get(id),
     size: () => ({ payments: payments.size, events: events.size }),
     close: () => closeSync(file)

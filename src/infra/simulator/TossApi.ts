@@ -2,16 +2,22 @@ import type { IncomingMessage } from "node:http"
 import { type Answer, basicAuth, json } from "./Answer.ts"
 import type { Deposits } from "./Deposits.ts"
 import type { Identity } from "./Identity.ts"
+import * as TossLedger from "./TossLedger.ts"
 
 const refused = (status: number, code: string, message: string) => json(status, { code, message })
 
-/** Toss's payment look-up by payment key and by order id, with its own error bodies. */
+/** Toss's payment look-up by payment key and by order id, and its list of transactions, with its own error bodies. */
 export const make =
   (identity: Identity, deposits: Deposits) =>
   (request: IncomingMessage, path: string): Answer => {
     const given = basicAuth(request)
     if (given === undefined || given.user !== identity.tossSecretKey || given.password !== "")
       return refused(401, "UNAUTHORIZED_KEY", "인증되지 않은 시크릿 키 혹은 클라이언트 키 입니다.")
+    if (request.method === "GET" && path === "/v1/transactions") {
+      const query = new URL(request.url ?? "", "http://toss").searchParams
+      const page = TossLedger.page(deposits.arrivals(), query)
+      return page === undefined ? refused(400, "INVALID_REQUEST", "잘못된 요청입니다.") : json(200, page)
+    }
     const match = /^\/v1\/payments\/(orders\/)?([^/]+)$/.exec(path)
     if (request.method !== "GET" || match === null)
       return refused(404, "NOT_FOUND", "존재하지 않는 정보 입니다.")

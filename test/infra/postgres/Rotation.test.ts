@@ -168,7 +168,7 @@ describe("rotation of master keys", () => {
           })
       }
       const rescuer = (keys: Keys) =>
-        Rescuer.layer({ pollMs: 10, concurrency: { rescue: 4, retry: 4, unconfirmed: 1 } }).pipe(
+        Rescuer.layer({ pollMs: 10, concurrency: { rescue: 4, retry: 4, busy: 1, unconfirmed: 1 } }).pipe(
           Layer.provide(Workers.layer({ drainMs: 100 })),
           Layer.provide(Layer.succeed(Providers, new Map([["paypal", provider]]))),
           Layer.provide(gate(url, keys)),

@@ -155,7 +155,7 @@ describe("Toss signature of payouts and sellers", () => {
           signed(signature)
         )
         assert.match(verdict, /^SignatureInvalid /u)
-      })
+      }).pipe(Effect.scoped)
     )
   )
 })

@@ -1,0 +1,221 @@
+import { Clock, Effect, Exit, FiberSet } from "effect"
+import { ProcessFailed } from "../../domain/Provider.ts"
+
+/** Look-ups at work at once. Past it they wait, and the queue is crowded. */
+const AT_WORK = 64
+/** Of these, while it is crowded, for strangers: names that are not on the merchant's own list. */
+const STRANGERS = 8
+/** Between the beginnings of two strangers' look-ups; a 429 doubles it, and it goes back little by little. */
+const GAP_MS = 10
+const LONGEST_GAP_MS = 1_000
+/** After a 429 nothing is asked for so long, unless the API says how long. */
+const QUIET_MS = 200
+/** Events in the queue: past it the stranger who came first is put off, who had the best chance to be named. */
+const PLACES = 400
+/** No stranger waits longer. */
+const PATIENCE_MS = 5_000
+/** Between two readings of the list, and at least twice as long as the last one took. */
+const READING_MS = 100
+/** The first reading reaches back so far. */
+const REACH_MS = 1_800_000
+/** After a reading that failed. */
+const READING_AGAIN_MS = 30_000
+/** Names that are remembered: then all is read anew. */
+const REMEMBERED = 1_000_000
+/** It is crowded until nobody has waited for so long. */
+const CALM_MS = 2_000
+
+const busy = ProcessFailed.of("world", "provider_busy")
+
+type Resume<A> = (answer: Effect.Effect<A, ProcessFailed>) => void
+type Line<A> = Map<string, Ticket<A>>
+
+/** A payment that is to be asked for, and everyone who wants the answer. */
+interface Ticket<A> extends Question<A> {
+  readonly since: number
+  readonly askers: Set<Resume<A>>
+  line: Line<A>
+}
+
+export interface Question<A> {
+  /** Questions of one name that wait have one answer. */
+  readonly name: string
+  /** False where the list would not have it though it were genuine: it goes before the strangers who should be there. */
+  readonly isListed: boolean
+  readonly lookup: Effect.Effect<A, ProcessFailed>
+}
+
+/**
+ * The way to a provider's API for events that anybody can post. While the API keeps up, each is asked for at once. When
+ * they begin to wait, `recent`, the merchant's own list of payments since a time in milliseconds, which no forger gets
+ * onto, says who goes first. Strangers share a gentle pace, and past the places that there are they are put off:
+ * `provider_busy`. The list is about order and proves nothing; without it, it is first come, first served.
+ */
+export const make = Effect.fnUntraced(function* <A>(
+  provider: string,
+  recent: (since: number) => Effect.Effect<ReadonlyArray<string>, ProcessFailed>
+) {
+  const run = yield* FiberSet.makeRuntime()
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+
+  const known: Line<A> = new Map()
+  const unlisted: Line<A> = new Map()
+  const strangers: Line<A> = new Map()
+  /** Behind a look-up of the same name: whoever has one genuine payment must not have all places with it. */
+  const behind: Line<A> = new Map()
+  const waiting: Line<A> = new Map()
+  const working = new Set<string>()
+  /** Undefined where it cannot be had. */
+  let list: Set<string> | undefined
+  let events = 0
+  let strangersAtWork = 0
+  let gapMs = GAP_MS
+  let nextStrangerAt = 0
+  let quietUntil = 0
+  let isCrowded = false
+
+  const lineOf = ({ isListed, name }: Question<A>) =>
+    working.has(name) ? behind : list?.has(name) ? known : isListed ? strangers : unlisted
+  const enter = (ticket: Ticket<A>, line: Line<A>) => {
+    ticket.line.delete(ticket.name)
+    ticket.line = line
+    line.set(ticket.name, ticket)
+    waiting.set(ticket.name, ticket)
+  }
+  const leave = (ticket: Ticket<A>) => {
+    ticket.line.delete(ticket.name)
+    waiting.delete(ticket.name)
+  }
+  const settle = (ticket: Ticket<A>, answer: Effect.Effect<A, ProcessFailed>) => {
+    events -= ticket.askers.size
+    for (const resume of ticket.askers) resume(answer)
+    ticket.askers.clear()
+  }
+  const putOff = (ticket: Ticket<A>) => {
+    leave(ticket)
+    settle(ticket, Effect.fail(busy))
+  }
+
+  const begin = (ticket: Ticket<A>) => {
+    const isStranger = isCrowded && ticket.line !== known
+    leave(ticket)
+    working.add(ticket.name)
+    if (isStranger) {
+      strangersAtWork += 1
+      nextStrangerAt = now() + gapMs
+      gapMs = Math.max(GAP_MS, gapMs * 0.95)
+    }
+    run(ticket.lookup).addObserver((exit) => {
+      working.delete(ticket.name)
+      if (isStranger) strangersAtWork -= 1
+      const next = waiting.get(ticket.name)
+      if (isToBeAskedAgain(ticket, exit) && next === undefined) enter(ticket, lineOf(ticket))
+      else settle(ticket, exit)
+      if (next !== undefined) enter(next, lineOf(next))
+      pump()
+    })
+  }
+
+  /** The API asks for a moment, and there is one. */
+  const isToBeAskedAgain = (ticket: Ticket<A>, exit: Exit.Exit<A, ProcessFailed>) => {
+    const error = Exit.isFailure(exit) ? exit.cause.reasons.find(({ _tag }) => _tag === "Fail") : undefined
+    const failure = error?._tag === "Fail" ? error.error : undefined
+    if (!isCrowded || failure?.code !== "provider_rate_limited") return false
+    quietUntil = now() + Math.min(failure.retryAfterMs ?? QUIET_MS, PATIENCE_MS)
+    gapMs = Math.min(gapMs * 2, LONGEST_GAP_MS)
+    return quietUntil - ticket.since < PATIENCE_MS
+  }
+
+  /** Whose turn it is, if it is anyone's. */
+  const next = () => {
+    const [first] = known.values()
+    const [stranger] = (unlisted.size > 0 ? unlisted : strangers).values()
+    const isFree = !isCrowded || list === undefined
+    return (
+      first ?? (isFree || (strangersAtWork < STRANGERS && now() >= nextStrangerAt) ? stranger : undefined)
+    )
+  }
+  const pump = () => {
+    while (working.size < AT_WORK && now() >= quietUntil) {
+      const ticket = next()
+      if (ticket === undefined) break
+      begin(ticket)
+    }
+    if (isCrowded || waiting.size === behind.size) return
+    isCrowded = true
+    list = new Set()
+    run(crowd)
+  }
+
+  const readings = Effect.gen(function* () {
+    let since = now() - REACH_MS
+    while (true) {
+      const begun = now()
+      const answer = yield* Effect.result(recent(since))
+      if (answer._tag === "Success") {
+        since = begun
+        list ??= new Set()
+        for (const name of answer.success) list.add(name)
+        for (const ticket of [...unlisted.values(), ...strangers.values()])
+          if (list.has(ticket.name)) enter(ticket, known)
+        pump()
+        if (list.size > REMEMBERED) {
+          list = new Set()
+          since = begun - REACH_MS
+        }
+      } else if (answer.failure.code !== "provider_rate_limited") {
+        list = undefined
+        pump()
+        yield* Effect.sleep(READING_AGAIN_MS)
+      }
+      yield* Effect.sleep(Math.max(READING_MS, 2 * (now() - begun)))
+    }
+  })
+
+  const watch = Effect.gen(function* () {
+    let calmSince = now()
+    while (now() - calmSince < CALM_MS) {
+      for (const ticket of [...unlisted.values(), ...strangers.values()])
+        if (now() - ticket.since > PATIENCE_MS) putOff(ticket)
+      pump()
+      if (waiting.size > behind.size) calmSince = now()
+      yield* Effect.sleep(GAP_MS)
+    }
+  })
+
+  const say = (event: string, message: string) =>
+    Effect.annotateLogs(Effect.logInfo(message), { event, provider })
+  const crowd = Effect.gen(function* () {
+    yield* say("PROVIDER_API_CROWDED", "look-ups wait: those on the merchant's own list go first")
+    yield* Effect.raceFirst(watch, readings)
+    isCrowded = false
+    gapMs = GAP_MS
+    yield* say("PROVIDER_API_KEEPS_UP", "look-ups no longer wait")
+    pump()
+  })
+
+  return (question: Question<A>): Effect.Effect<A, ProcessFailed> =>
+    Effect.callback((resume) => {
+      if (events >= PLACES) {
+        const [eldest] = (strangers.size > 0 ? strangers : unlisted).values()
+        if (eldest === undefined) return resume(Effect.fail(busy))
+        putOff(eldest)
+      }
+      const ticket: Ticket<A> = waiting.get(question.name) ?? {
+        ...question,
+        since: now(),
+        askers: new Set(),
+        line: behind
+      }
+      if (ticket.askers.size === 0) enter(ticket, lineOf(question))
+      ticket.askers.add(resume)
+      events += 1
+      pump()
+      return Effect.sync(() => {
+        if (!ticket.askers.delete(resume)) return
+        events -= 1
+        if (ticket.askers.size === 0 && waiting.get(ticket.name) === ticket) leave(ticket)
+      })
+    })
+})
