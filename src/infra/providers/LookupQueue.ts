@@ -1,21 +1,25 @@
 import { Clock, Effect, Exit, FiberSet } from "effect"
 import { ProcessFailed } from "../../domain/Provider.ts"
 
-/** Look-ups at work at once. Past it they wait, and the queue is crowded. */
+/** Look-ups at work at once. */
 const AT_WORK = 64
+/** Past this many one waits, and it is crowded. */
+const FREE = 16
 /** Of these, while it is crowded, for strangers: names that are not on the merchant's own list. */
 const STRANGERS = 8
 /** Between the beginnings of two strangers' look-ups; a 429 doubles it, and it goes back little by little. */
-const GAP_MS = 10
+const GAP_MS = 5
 const LONGEST_GAP_MS = 1_000
-/** After a 429 nothing is asked for so long, unless the API says how long. */
-const QUIET_MS = 200
+/** After a 429 nothing is asked for so long, twice as long after another one, unless the API says how long. */
+const QUIET_MS = 100
+/** A longer wait than this is for the breaker and for later attempts. */
+const MOMENT_MS = 1_000
 /** Events in the queue: past it the stranger who came first is put off, who had the best chance to be named. */
 const PLACES = 400
 /** No stranger waits longer. */
 const PATIENCE_MS = 5_000
 /** Between two readings of the list, and at least twice as long as the last one took. */
-const READING_MS = 100
+const READING_MS = 50
 /** The first reading reaches back so far. */
 const REACH_MS = 1_800_000
 /** After a reading that failed. */
@@ -72,6 +76,7 @@ export const make = Effect.fnUntraced(function* <A>(
   let strangersAtWork = 0
   let gapMs = GAP_MS
   let nextStrangerAt = 0
+  let quietMs = QUIET_MS
   let quietUntil = 0
   let isCrowded = false
 
@@ -121,20 +126,29 @@ export const make = Effect.fnUntraced(function* <A>(
   const isToBeAskedAgain = (ticket: Ticket<A>, exit: Exit.Exit<A, ProcessFailed>) => {
     const error = Exit.isFailure(exit) ? exit.cause.reasons.find(({ _tag }) => _tag === "Fail") : undefined
     const failure = error?._tag === "Fail" ? error.error : undefined
-    if (!isCrowded || failure?.code !== "provider_rate_limited") return false
-    quietUntil = now() + Math.min(failure.retryAfterMs ?? QUIET_MS, PATIENCE_MS)
-    gapMs = Math.min(gapMs * 2, LONGEST_GAP_MS)
-    return quietUntil - ticket.since < PATIENCE_MS
+    if (failure?.code !== "provider_rate_limited") {
+      quietMs = QUIET_MS
+      return false
+    }
+    const waitMs = failure.retryAfterMs ?? quietMs
+    const until = now() + waitMs
+    if (waitMs > MOMENT_MS || until - ticket.since > PATIENCE_MS) return false
+    if (now() >= quietUntil) {
+      quietMs *= 2
+      gapMs = Math.min(gapMs * 2, LONGEST_GAP_MS)
+    }
+    quietUntil = Math.max(quietUntil, until)
+    return true
   }
 
   /** Whose turn it is, if it is anyone's. */
   const next = () => {
     const [first] = known.values()
     const [stranger] = (unlisted.size > 0 ? unlisted : strangers).values()
-    const isFree = !isCrowded || list === undefined
-    return (
-      first ?? (isFree || (strangersAtWork < STRANGERS && now() >= nextStrangerAt) ? stranger : undefined)
-    )
+    const isFree = isCrowded
+      ? list === undefined || (strangersAtWork < STRANGERS && now() >= nextStrangerAt)
+      : working.size < FREE
+    return first ?? (isFree ? stranger : undefined)
   }
   const pump = () => {
     while (working.size < AT_WORK && now() >= quietUntil) {

@@ -1,0 +1,226 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
+import { ProcessFailed } from "../../../src/domain/Provider.ts"
+import * as LookupQueue from "../../../src/infra/providers/LookupQueue.ts"
+
+const unconfirmed = ProcessFailed.of("world", "unconfirmed")
+const limited = ProcessFailed.of("world", "provider_rate_limited")
+const down = ProcessFailed.of("world", "provider_unavailable")
+
+interface Api {
+  /** Requests a second; past it slower, or 429. */
+  readonly rate: number
+  readonly refuses?: boolean
+  readonly answerMs?: number
+  /** Reads the merchant's list. */
+  readonly list?: () => Effect.Effect<ReadonlyArray<string>, ProcessFailed>
+}
+
+/** A queue before an API of the test's clock. Genuine names begin with `g` or `n`, and the list has those with `g`. */
+const given = Effect.fnUntraced(function* ({ answerMs = 20, list, rate, refuses = false }: Api) {
+  const asked: Array<string> = []
+  const listable = new Set<string>()
+  let readings = 0
+  let refused = 0
+  let most = 0
+  let atWork = 0
+  let busyUntil = 0
+  const request = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    const done = Math.max(now, busyUntil) + 1_000 / rate
+    if (refuses && done > now + 1_000) {
+      refused += 1
+      return yield* limited
+    }
+    busyUntil = done
+    yield* Effect.sleep(answerMs + (refuses ? 0 : done - now))
+  })
+  const ask = yield* LookupQueue.make<string>("toss", () =>
+    Effect.suspend(() => {
+      readings += 1
+      return list === undefined ? Effect.as(request, [...listable]) : list()
+    })
+  )
+  const lookup = (name: string) =>
+    Effect.suspend(() => {
+      asked.push(name)
+      atWork += 1
+      most = Math.max(most, atWork)
+      return request.pipe(
+        Effect.andThen(/^[gn]/u.test(name) ? Effect.succeed(name) : Effect.fail(unconfirmed)),
+        Effect.ensuring(
+          Effect.sync(() => {
+            atWork -= 1
+          })
+        )
+      )
+    })
+  /** Resolves to what came of it and how long that took. */
+  const event = (name: string) =>
+    Effect.gen(function* () {
+      const begun = yield* Clock.currentTimeMillis
+      const came = yield* Effect.match(ask({ name, isListed: !name.startsWith("n"), lookup: lookup(name) }), {
+        onSuccess: () => "done",
+        onFailure: ({ code }) => code
+      })
+      return { name, came, ms: (yield* Clock.currentTimeMillis) - begun }
+    })
+  return {
+    event,
+    asked,
+    approve: (name: string) => listable.add(name),
+    tell: () => ({ readings, refused, most })
+  }
+})
+type Given = Effect.Success<ReturnType<typeof given>>
+type Told = Effect.Success<ReturnType<Given["event"]>>
+
+/** For so many milliseconds, so many genuine and forged events a second; all that came of them. */
+const arrive = Effect.fnUntraced(function* (
+  { approve, event }: Given,
+  forMs: number,
+  perSecond: { readonly genuine: number; readonly forged: number }
+) {
+  const fibers: Array<Fiber.Fiber<Told>> = []
+  let genuine = 0
+  let forged = 0
+  // Toss tells of a payment after it approved it.
+  for (let n = 0; n < (forMs * perSecond.genuine) / 1_000; n += 1) approve(`g${perSecond.forged} ${n}`)
+  for (let ms = 0; ms < forMs; ms += 1) {
+    for (; forged < (ms * perSecond.forged) / 1_000; forged += 1)
+      fibers.push(yield* Effect.forkChild(event(`f${forged}`)))
+    for (; genuine < (ms * perSecond.genuine) / 1_000; genuine += 1)
+      fibers.push(yield* Effect.forkChild(event(`g${perSecond.forged} ${genuine}`)))
+    yield* TestClock.adjust(1)
+  }
+  yield* TestClock.adjust(10_000)
+  return yield* Effect.forEach(fibers, Fiber.join)
+})
+
+const p99 = (told: ReadonlyArray<Told>) => {
+  const ms = told.map((one) => one.ms).sort((a, b) => a - b)
+  return ms[Math.floor(ms.length * 0.99)]!
+}
+const namesOf = (told: ReadonlyArray<Told>) => [...new Set(told.map(({ came }) => came))].sort()
+
+describe("look-ups at an API that takes 500 requests a second", () => {
+  for (const refuses of [false, true])
+    it.effect(
+      `a flood of strangers does not delay those on the list, where the API ${refuses ? "answers 429" : "gets slower"}`,
+      () =>
+        Effect.gen(function* () {
+          const queue = yield* given({ rate: 500, refuses })
+          const alone = yield* arrive(queue, 5_000, { genuine: 50, forged: 0 })
+          assert.strictEqual(queue.tell().readings, 0, "while the API keeps up, no list is read")
+          const all = yield* arrive(queue, 5_000, { genuine: 50, forged: 2_000 })
+          const genuine = all.filter(({ name }) => name.startsWith("g"))
+          assert.deepStrictEqual(namesOf(genuine), ["done"])
+          assert.isAtMost(p99(genuine), 2 * p99(alone))
+          const forged = all.filter(({ name }) => name.startsWith("f"))
+          assert.deepStrictEqual(namesOf(forged), ["provider_busy", "unconfirmed"])
+          assert.strictEqual(queue.tell().refused, 0)
+        })
+    )
+
+  it.effect("a payment that the list has late goes first from then on", () =>
+    Effect.gen(function* () {
+      let listed: ReadonlyArray<string> = []
+      const queue = yield* given({ rate: 500, list: () => Effect.sync(() => listed) })
+      const { event } = queue
+      const flood = yield* Effect.forkChild(arrive(queue, 2_000, { genuine: 0, forged: 1_000 }))
+      yield* TestClock.adjust(500)
+      const late = yield* Effect.forkChild(event("g late"))
+      yield* TestClock.adjust(100)
+      listed = ["g late"]
+      yield* Fiber.join(flood)
+      const { came, ms } = yield* Fiber.join(late)
+      assert.strictEqual(came, "done")
+      assert.isBelow(ms, 400)
+    })
+  )
+
+  it.effect("what the list never has goes before the strangers that it should have", () =>
+    Effect.gen(function* () {
+      const queue = yield* given({ rate: 500 })
+      const { event } = queue
+      const flood = yield* Effect.forkChild(arrive(queue, 2_000, { genuine: 0, forged: 1_000 }))
+      yield* TestClock.adjust(500)
+      const aborted = yield* Effect.forkChild(event("n aborted"))
+      yield* Fiber.join(flood)
+      const { came, ms } = yield* Fiber.join(aborted)
+      assert.strictEqual(came, "done")
+      assert.isBelow(ms, 200)
+    })
+  )
+
+  it.effect("thousands of posts about one genuine payment take one look-up at a time", () =>
+    Effect.gen(function* () {
+      const { approve, asked, event } = yield* given({ rate: 500 })
+      approve("g one")
+      const fibers: Array<Fiber.Fiber<Told>> = []
+      for (let ms = 0; ms < 1_000; ms += 1) {
+        for (let copy = 0; copy < 3; copy += 1) fibers.push(yield* Effect.forkChild(event("g one")))
+        yield* TestClock.adjust(1)
+      }
+      yield* TestClock.adjust(1_000)
+      assert.deepStrictEqual(namesOf(yield* Effect.forEach(fibers, Fiber.join)), ["done"])
+      assert.isBelow(asked.length, 60)
+    })
+  )
+})
+
+describe("without the list", () => {
+  it.effect("first come, first served, within bounds", () =>
+    Effect.gen(function* () {
+      const { asked, event, tell } = yield* given({ rate: 100, list: () => Effect.fail(down) })
+      const fibers = yield* Effect.forEach(Array.from({ length: 600 }), (_, index) =>
+        Effect.forkChild(event(`g${index}`))
+      )
+      yield* TestClock.adjust(20_000)
+      const told = yield* Effect.forEach(fibers, Fiber.join)
+      assert.isAtMost(tell().most, 64)
+      assert.deepStrictEqual(namesOf(told), ["done", "provider_busy"])
+      assert.deepStrictEqual(
+        asked.map((name) => Number(name.slice(1))),
+        asked.map((name) => Number(name.slice(1))).sort((a, b) => a - b)
+      )
+    })
+  )
+
+  it.effect("an API that answers nothing keeps nobody waiting for ever, and no place after that", () =>
+    Effect.gen(function* () {
+      const { event } = yield* given({ rate: 500, answerMs: 60_000, list: () => Effect.never })
+      const fibers = yield* Effect.forEach(Array.from({ length: 300 }), (_, index) =>
+        Effect.forkChild(event(`f${index}`))
+      )
+      yield* TestClock.adjust(6_000)
+      const waiting = fibers.filter((fiber) => fiber.pollUnsafe() === undefined)
+      assert.isAtMost(waiting.length, 64)
+      yield* Effect.forEach(waiting, Fiber.interrupt)
+      yield* TestClock.adjust(60_000)
+      const after = yield* Effect.forkChild(event("g after"))
+      yield* TestClock.adjust(60_100)
+      assert.strictEqual((yield* Fiber.join(after)).came, "done")
+    })
+  )
+
+  it.effect(
+    "a 429 is waited out while that takes a moment, and is the event's own where it takes longer",
+    () =>
+      Effect.gen(function* () {
+        for (const [rate, expected] of [
+          [20, ["done"]],
+          [1, ["done", "provider_rate_limited"]]
+        ] as const) {
+          const { event, tell } = yield* given({ rate, refuses: true })
+          const fibers = yield* Effect.forEach(Array.from({ length: 30 }), (_, index) =>
+            Effect.forkChild(event(`g${index}`))
+          )
+          yield* TestClock.adjust(10_000)
+          assert.deepStrictEqual(namesOf(yield* Effect.forEach(fibers, Fiber.join)), expected)
+          assert.isBelow(tell().refused, 150)
+        }
+      })
+  )
+})
