@@ -210,15 +210,15 @@ describe("without the list", () => {
     () =>
       Effect.gen(function* () {
         for (const [rate, expected] of [
-          [20, ["done"]],
-          [1, ["done", "provider_rate_limited"]]
+          [20, "done"],
+          [1, "done provider_rate_limited"]
         ] as const) {
           const { event, tell } = yield* given({ rate, refuses: true })
           const fibers = yield* Effect.forEach(Array.from({ length: 30 }), (_, index) =>
             Effect.forkChild(event(`g${index}`))
           )
           yield* TestClock.adjust(10_000)
-          assert.deepStrictEqual(namesOf(yield* Effect.forEach(fibers, Fiber.join)), expected)
+          assert.strictEqual(namesOf(yield* Effect.forEach(fibers, Fiber.join)).join(" "), expected)
           assert.isBelow(tell().refused, 150)
         }
       })
