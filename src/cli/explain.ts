@@ -142,6 +142,7 @@ const explainToss = Effect.fnUntraced(function* (input: Input) {
       onSome: (keys) => keys.split(",").map((key) => Redacted.make(key.trim()))
     }),
     apiOrigin,
+    places: 1,
     keyRetentionMs: KEY_RETENTION_MS
   })
   const event = Option.map(Result.getSuccess(parseObject(delivery.body)), readEvent)

@@ -58,7 +58,13 @@ const paypal = Effect.fnUntraced(function* (
   return confirm === "money" ? yield* guarded(provider) : provider
 })
 
-const toss = Effect.fnUntraced(function* (settings: NonNullable<Settings["toss"]>, keyRetentionMs: number) {
+/** Of the places for requests in flight: the rest is for deliveries that are being claimed. */
+const WAITING_SHARE = 0.4
+
+const toss = Effect.fnUntraced(function* (
+  settings: NonNullable<Settings["toss"]>,
+  { keyRetentionMs, maxInFlight }: Pick<Settings, "keyRetentionMs" | "maxInFlight">
+) {
   const secret = Redacted.value(settings.secretKey)
   const endpoint: Endpoint = {
     name: EndpointName.make("toss"),
@@ -71,20 +77,19 @@ const toss = Effect.fnUntraced(function* (settings: NonNullable<Settings["toss"]
     secretKey: settings.secretKey,
     securityKeys: settings.securityKeys,
     apiOrigin: settings.apiOrigin ?? "https://api.tosspayments.com",
+    places: Math.ceil(maxInFlight * WAITING_SHARE),
     keyRetentionMs
   })
 })
 
 /** The receivers that the configuration names, by route and alias. A further provider: its file, and a line here. */
-export const layer = (settings: Pick<Settings, "paypal" | "toss" | "keyRetentionMs">) =>
+export const layer = (settings: Pick<Settings, "paypal" | "toss" | "keyRetentionMs" | "maxInFlight">) =>
   Layer.effect(
     Providers,
     Effect.gen(function* () {
       const providers: ReadonlyArray<Provider> = [
         ...(settings.paypal === null ? [] : [yield* paypal(settings.paypal, settings.keyRetentionMs)]),
-        ...(settings.toss === null
-          ? []
-          : [yield* guarded(yield* toss(settings.toss, settings.keyRetentionMs))])
+        ...(settings.toss === null ? [] : [yield* guarded(yield* toss(settings.toss, settings))])
       ]
       return new Map(
         providers.flatMap((provider) =>

@@ -14,8 +14,6 @@ const LONGEST_GAP_MS = 1_000
 const QUIET_MS = 100
 /** A longer wait than this is for the breaker and for later attempts. */
 const MOMENT_MS = 1_000
-/** Events in the queue: past it the stranger who came first is put off, who had the best chance to be named. */
-const PLACES = 400
 /** No stranger waits longer. */
 const PATIENCE_MS = 5_000
 /** Between two readings of the list, and at least twice as long as the last one took. */
@@ -41,6 +39,14 @@ interface Ticket<A> extends Question<A> {
   line: Line<A>
 }
 
+export interface LookupQueueOptions {
+  readonly provider: string
+  /** The names on the merchant's own list since a time in milliseconds. */
+  readonly recent: (since: number) => Effect.Effect<ReadonlyArray<string>, ProcessFailed>
+  /** Events in the queue: past it the stranger who came first is put off, who had the best chance to be named. */
+  readonly places: number
+}
+
 export interface Question<A> {
   /** Questions of one name that wait have one answer. */
   readonly name: string
@@ -51,14 +57,10 @@ export interface Question<A> {
 
 /**
  * The way to a provider's API for events that anybody can post. While the API keeps up, each is asked for at once. When
- * they begin to wait, `recent`, the merchant's own list of payments since a time in milliseconds, which no forger gets
- * onto, says who goes first. Strangers share a gentle pace, and past the places that there are they are put off:
+ * they begin to wait, the merchant's own list of payments, which no forger gets onto, says who goes first. Strangers share a gentle pace, and past the places that there are they are put off:
  * `provider_busy`. The list is about order and proves nothing; without it, it is first come, first served.
  */
-export const make = Effect.fnUntraced(function* <A>(
-  provider: string,
-  recent: (since: number) => Effect.Effect<ReadonlyArray<string>, ProcessFailed>
-) {
+export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }: LookupQueueOptions) {
   const run = yield* FiberSet.makeRuntime()
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
@@ -211,7 +213,7 @@ export const make = Effect.fnUntraced(function* <A>(
 
   return (question: Question<A>): Effect.Effect<A, ProcessFailed> =>
     Effect.callback((resume) => {
-      if (events >= PLACES) {
+      if (events >= places) {
         const [eldest] = (strangers.size > 0 ? strangers : unlisted).values()
         if (eldest === undefined) return resume(Effect.fail(busy))
         putOff(eldest)

@@ -39,6 +39,8 @@ export interface TossOptions {
   /** Under which payout and seller events are signed; more than one while they are changed. */
   readonly securityKeys: ReadonlyArray<Redacted.Redacted>
   readonly apiOrigin: string
+  /** Events that wait for the API at once, or are at work there; past it those that Toss's list does not have are put off. */
+  readonly places: number
   /** A signed time older than this is refused. Milliseconds. */
   readonly keyRetentionMs: number
 }
@@ -75,7 +77,11 @@ const interpretationOf = ({ type }: TossEvent, { drafts, note }: Reading) =>
 export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
   const { endpoint } = options
   const lookup = makePaymentLookup(options)
-  const queue = yield* LookupQueue.make<JsonObject>(endpoint.name, makeRecentPayments(options))
+  const queue = yield* LookupQueue.make<JsonObject>({
+    provider: endpoint.name,
+    recent: makeRecentPayments(options),
+    places: options.places
+  })
 
   const identify = Effect.fnUntraced(function* (
     delivery: Delivery

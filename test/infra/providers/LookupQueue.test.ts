@@ -38,12 +38,15 @@ const given = Effect.fnUntraced(function* ({ answerMs = 20, list, rate, refuses 
     busyUntil = done
     yield* Effect.sleep(answerMs + (refuses ? 0 : done - now))
   })
-  const ask = yield* LookupQueue.make<string>("toss", () =>
-    Effect.suspend(() => {
-      readings += 1
-      return list === undefined ? Effect.as(request, [...listable]) : list()
-    })
-  )
+  const ask = yield* LookupQueue.make<string>({
+    provider: "toss",
+    places: 400,
+    recent: () =>
+      Effect.suspend(() => {
+        readings += 1
+        return list === undefined ? Effect.as(request, [...listable]) : list()
+      })
+  })
   const lookup = (name: string) =>
     Effect.suspend(() => {
       asked.push(name)

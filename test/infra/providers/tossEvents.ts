@@ -15,6 +15,7 @@ export const tossOptions = (options: Partial<TossOptions> = {}): TossOptions => 
   secretKey: Redacted.make("test_sk_secret"),
   securityKeys: [Redacted.make(KEY)],
   apiOrigin: "http://127.0.0.1:9",
+  places: 400,
   keyRetentionMs: 400 * DAY,
   ...options
 })

@@ -1,0 +1,219 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import type postgres from "postgres"
+import * as Courier from "../../src/infra/simulator/Courier.ts"
+import type { Act } from "../../src/infra/simulator/SimulatedEvent.ts"
+import * as TossPayments from "../../src/infra/simulator/TossPayments.ts"
+import * as World from "../../src/infra/simulator/World.ts"
+import { environmentOf, migratedSchema, type ProvidersUnderTest, until } from "../support/Gate.ts"
+import { Providers, setFaults } from "../support/House.ts"
+import { command, ended, serve } from "../support/ServeProcess.ts"
+
+// At full size, by itself on an idle machine: ONCEGATE_FLOOD=yes npm test -- test/faults/FloodFull.test.ts
+const isWanted = process.env.ONCEGATE_FLOOD !== undefined
+const GENUINE = 500
+const FORGED = Number(process.env.ONCEGATE_FLOOD_FORGED ?? 20_000)
+/** So that 500 take ten seconds, and the flood no less. */
+const GENUINE_PER_SECOND = 50
+const CONNECTIONS = 64
+
+/** One event each; every twentieth of a payment that was never approved, which Toss's list does not have. */
+const stories = ({ client }: ProvidersUnderTest, count: number): ReadonlyArray<Act> => {
+  const world = World.make(World.newSeed())
+  const { retiredSecurityKey, securityKeys } = client.identity
+  const options = {
+    signer: { current: securityKeys[0], retired: retiredSecurityKey },
+    copies: 1,
+    now: Date.now()
+  }
+  return Array.from(
+    { length: count },
+    (_, index) => (index % 20 === 19 ? TossPayments.aborted : TossPayments.paidByCard)(world, options)[0]!
+  )
+}
+
+interface Post {
+  readonly at: number
+  readonly answer: string
+}
+type Posts = Map<string, Post>
+
+const tally = (names: Iterable<string>) => {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
+}
+
+/** The genuine ones at their pace; the forged ones as fast as they are answered. */
+const attack = Effect.fnUntraced(function* (providers: ProvidersUnderTest, url: string, forgedCount: number) {
+  const genuine = stories(providers, GENUINE)
+  const forged = stories(providers, forgedCount)
+  yield* providers.client.deposit(
+    genuine.flatMap(({ payments }) => payments),
+    []
+  )
+  const target = new URL(`${url}/webhooks/toss`)
+  const posted = { genuine: new Map() as Posts, forged: new Map() as Posts }
+  const send = async (courier: Courier.Courier, { events: [event] }: Act, posts: Posts) => {
+    const { body, copies, dedupKey } = event!
+    const at = Date.now()
+    const { errorCode, httpStatus, status } = await courier.deliver(target, copies[0]!, body)
+    posts.set(dedupKey, { at, answer: `${httpStatus} ${status ?? errorCode}` })
+  }
+  yield* Effect.promise(async () => {
+    const flood = Courier.make(CONNECTIONS, 30_000)
+    const shop = Courier.make(CONNECTIONS, 30_000)
+    let next = 0
+    const flooding = Array.from({ length: CONNECTIONS }, async () => {
+      while (next < forged.length) await send(flood, forged[next++]!, posted.forged)
+    })
+    const begun = performance.now()
+    const selling = genuine.map(async (act, index) => {
+      const due = begun + (index * 1_000) / GENUINE_PER_SECOND - performance.now()
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, due)))
+      await send(shop, act, posted.genuine)
+    })
+    await Promise.all([...flooding, ...selling])
+    flood.close()
+    shop.close()
+  })
+  return posted
+})
+
+/** From the post to `done` on the database's clock, which is this machine's; milliseconds, sorted. */
+const doneAfter = (sql: postgres.Sql, posts: Posts) =>
+  until(async () => {
+    const rows = await sql<Array<{ dedup_key: string; at: number }>>`
+      SELECT dedup_key, extract(epoch FROM at)::float8 * 1000 AS at FROM webhook_event_log
+       WHERE type = 'Completed' AND dedup_key = ANY (${[...posts.keys()]})`
+    return (
+      rows.length === posts.size &&
+      rows.map(({ at, dedup_key }) => at - posts.get(dedup_key)!.at).sort((one, other) => one - other)
+    )
+  })
+const quantilesOf = (sorted: ReadonlyArray<number>) =>
+  Object.fromEntries(
+    [0.5, 0.99, 1].map((part) => [
+      `p${part * 100}`,
+      Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!)
+    ])
+  )
+
+const gateAt = (environment: Readonly<Record<string, string>>) =>
+  Effect.acquireRelease(
+    Effect.promise(() => serve(environment, undefined, ["--only", "ingress,rescuer"])),
+    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+const codesOf = (sql: postgres.Sql) =>
+  sql<Array<{ code: string; count: number }>>`
+    SELECT CASE WHEN next_attempt_at = 'infinity' THEN 'parked' ELSE coalesce(error_code, status) END AS code,
+           count(*)::int AS count FROM webhook_dedup_events GROUP BY 1`.then((rows) =>
+    Object.fromEntries(rows.map(({ code, count }) => [code, count]))
+  )
+
+layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("at full size", (it) => {
+  for (const [name, fault] of [
+    ["gets slower", { rate: 500 }],
+    ["answers 429", { rate: 500, status: 429 }]
+  ] as const)
+    it.effect.skipIf(!isWanted)(
+      `${FORGED} forged posts while ${GENUINE} genuine ones arrive, at an API that ${name} past 500 requests a second`,
+      () =>
+        Effect.gen(function* () {
+          const providers = yield* Providers
+          const { sql, url } = yield* migratedSchema
+          const environment = { ...environmentOf(providers, url), LOG_LEVEL: "info" }
+          const gate = yield* gateAt(environment)
+          yield* setFaults(providers.client.origin, { api: "toss", delay_ms: 20, ...fault })
+          const ratios: Array<number> = []
+          for (let round = 0; round < 2; round += 1) {
+            const alone = quantilesOf(yield* doneAfter(sql, (yield* attack(providers, gate.url, 0)).genuine))
+            const begun = performance.now()
+            const posted = yield* attack(providers, gate.url, FORGED / 2)
+            const seconds = Math.round((performance.now() - begun) / 1_000)
+            const flooded = quantilesOf(yield* doneAfter(sql, posted.genuine))
+            ratios.push(flooded.p99! / alone.p99!)
+            const answersOf = (posts: Posts) => tally([...posts.values()].map(({ answer }) => answer))
+            console.log(name, {
+              alone,
+              flooded,
+              seconds,
+              genuine: answersOf(posted.genuine),
+              forged: answersOf(posted.forged),
+              rows: yield* Effect.promise(() => codesOf(sql))
+            })
+          }
+          const alarms = () =>
+            tally(
+              gate
+                .output()
+                .split("\n")
+                .filter((line) => line.includes('"ALARM"') && line.endsWith("}"))
+                .map((line) => (JSON.parse(line) as { code: string }).code)
+            )
+          yield* until(async () => Object.keys(alarms()).length > 0)
+          const drainedFrom = performance.now()
+          yield* until(async () => {
+            const { processing = 0, provider_busy = 0 } = await codesOf(sql)
+            return processing + provider_busy < 100
+          })
+          const drained = Math.round((performance.now() - drainedFrom) / 1_000)
+          const rows = yield* Effect.promise(() => codesOf(sql))
+          gate.child.kill("SIGTERM")
+          yield* Effect.promise(() => ended(gate.child))
+          const audit = yield* Effect.promise(() => command(["audit"], environment))
+          console.log(name, { ratios, alarms: alarms(), drained, rows, audit: audit.output.slice(-600) })
+          assert.strictEqual(rows.parked ?? 0, 0)
+          assert.strictEqual(rows.done, 4 * GENUINE)
+          assert.deepStrictEqual(alarms(), { unconfirmed_share: 1 })
+          assert.strictEqual(audit.code, 0)
+          assert.isBelow(Math.min(...ratios), 2)
+        }).pipe(Effect.scoped),
+      1_200_000
+    )
+
+  for (const [name, secret, fault] of [
+    ["nobody's", "test_sk_wrong_wrong_wrong", {}],
+    ["another merchant's", undefined, { api: "toss", status: 404 }]
+  ] as const)
+    it.effect.skipIf(!isWanted)(
+      `an hour, compressed to 18 s, under a secret that is ${name}: every event is done after it`,
+      () =>
+        Effect.gen(function* () {
+          const providers = yield* Providers
+          const { sql, url } = yield* migratedSchema
+          const environment = {
+            ...environmentOf(providers, url),
+            LOG_LEVEL: "info",
+            BACKOFF_BASE_MS: "5",
+            BACKOFF_MAX_MS: "18000",
+            MAX_ATTEMPTS: "3"
+          }
+          const begun = performance.now()
+          const wrong = yield* gateAt({
+            ...environment,
+            ...(secret === undefined ? {} : { TOSS_SECRET_KEY: secret })
+          })
+          yield* setFaults(providers.client.origin, fault)
+          const { genuine } = yield* attack(providers, wrong.url, 0)
+          const rest = 18_000 - (performance.now() - begun)
+          yield* Effect.sleep(Math.max(rest, 0)) // the hour
+          const before = yield* Effect.promise(() => codesOf(sql))
+          wrong.child.kill("SIGTERM")
+          yield* Effect.promise(() => ended(wrong.child))
+          yield* setFaults(providers.client.origin, {})
+          yield* gateAt(environment)
+          const mended = performance.now()
+          yield* doneAfter(sql, genuine)
+          console.log(
+            name,
+            before,
+            `all done ${Math.round(performance.now() - mended)} ms after it was mended`
+          )
+          assert.isUndefined(before.parked)
+          assert.deepStrictEqual(yield* Effect.promise(() => codesOf(sql)), { done: GENUINE })
+        }).pipe(Effect.scoped),
+      300_000
+    )
+})
