@@ -3,7 +3,7 @@ import * as Arbitrary from "effect/Arbitrary"
 import type { GateCommand, GateState } from "../domain/Gate.ts"
 import { unseen } from "../domain/Gate.ts"
 import { GateEvent } from "../domain/GateEvent.ts"
-import * as Commands from "./commands.ts"
+import { completed, delivered, dismissed, failed, redriven, released, renewed, taken } from "./commands.ts"
 import { histories } from "./Step.ts"
 import { play } from "./Trail.ts"
 
@@ -33,17 +33,21 @@ export const commands: Arbitrary.Arbitrary<GateCommand> = Arbitrary.map(
   ({ failure, fence, kind, lease }) => {
     switch (kind) {
       case "delivered":
+        return delivered(lease)
       case "taken":
-        return Commands[kind](lease)
+        return taken(lease)
       case "renewed":
-      case "released":
+        return renewed(fence)
       case "completed":
-        return Commands[kind](fence)
+        return completed(fence)
       case "failed":
-        return Commands.failed(fence, failure)
+        return failed(fence, failure)
+      case "released":
+        return released(fence)
       case "redriven":
+        return redriven
       case "dismissed":
-        return Commands[kind]
+        return dismissed
     }
   }
 )

@@ -48,7 +48,8 @@ export type CompleteResult = "done" | "stale" | "conflict"
  * Everything hangs on the fenced change: facts and log rows are selected from what the UPDATE returned, so a worker that
  * was fenced off books nothing. Rows are locked, and effects inserted, in key order, so that groups cannot deadlock. An
  * effect that somebody else committed after this snapshot is known by its conflict alone: the statement is repeated, to
- * see whether it agrees. A completion of ours whose reply was lost shows as `done` under our own fence.
+ * see whether it agrees. A completion of ours whose reply was lost shows as `done` under our own fence; one that is still
+ * under way there ends during our wait for the row, which this snapshot cannot see: repeated too.
  *
  * Rows are found by their key. `status || ''` keeps the planner from the index on the status, which holds the dead entries
  * of all rows that moved on since the last vacuum.
@@ -116,6 +117,7 @@ WITH v AS (
 SELECT CASE WHEN c.n IS NOT NULL THEN 'done'
             WHEN e.status = 'done' AND e.fence = v.fence AND e.error_code IS DISTINCT FROM 'dismissed' THEN 'done'
             WHEN clash.n IS NOT NULL AND e.fence = v.fence THEN 'conflict'
+            WHEN e.status = 'processing' AND e.fence = v.fence THEN CASE WHEN oncegate_repeat('complete') THEN 'raced' END
             ELSE 'stale' END AS result
   FROM v LEFT JOIN c USING (n) LEFT JOIN clash USING (n)
   LEFT JOIN webhook_dedup_events e ON e.provider = v.provider AND e.dedup_key = v.dedup_key

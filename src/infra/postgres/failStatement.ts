@@ -67,6 +67,7 @@ WITH v AS (
 SELECT CASE WHEN c.n IS NOT NULL THEN CASE WHEN c.parked THEN 'parked' ELSE 'retry_scheduled' END
             WHEN e.status = 'failed' AND e.fence = v.fence
               THEN CASE WHEN e.next_attempt_at = 'infinity' THEN 'parked' ELSE 'retry_scheduled' END
+            WHEN e.status = 'processing' AND e.fence = v.fence THEN CASE WHEN oncegate_repeat('fail') THEN 'raced' END
             ELSE 'stale' END AS result
   FROM v LEFT JOIN c USING (n)
   LEFT JOIN webhook_dedup_events e ON e.provider = v.provider AND e.dedup_key = v.dedup_key

@@ -102,7 +102,13 @@ WITH v AS (
            WHEN e.error_code = 'unconfirmed' THEN 'unconfirmed'
            ELSE 'retry_scheduled' END AS state,
          coalesce(u.fence, e.fence) AS fence, coalesce(u.failures, e.failures) AS failures,
-         coalesce(u.because, CASE WHEN e.fence = 1 THEN 'first' ELSE 'redelivered' END) AS because,
+         coalesce(u.because, CASE
+           WHEN e.fence = 1 THEN 'first'
+           WHEN e.claim_token = v.token -- of a lost reply: what it was is in the log alone
+             THEN (SELECT g.data->>'because' FROM webhook_event_log g
+                    WHERE g.provider = e.provider AND g.dedup_key = e.dedup_key AND g.type = 'Reclaimed'
+                    ORDER BY g.position DESC LIMIT 1)
+           END) AS because,
          coalesce(u.version, e.version) AS version
     FROM v LEFT JOIN u USING (n) LEFT JOIN webhook_dedup_events e ON e.provider = v.provider AND e.dedup_key = v.dedup_key
 ), l AS (

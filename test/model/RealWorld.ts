@@ -1,0 +1,192 @@
+import { Effect, Result } from "effect"
+import type postgres from "postgres"
+import { DedupKey, ofConflict } from "../../src/domain/DedupKey.ts"
+import { EndpointName } from "../../src/domain/Endpoint.ts"
+import type { Claim, ClaimAnswer } from "../../src/domain/GateStore.ts"
+import { failureOf } from "../../src/testing/perform.ts"
+import { type EventId, eventIds, type FactId, type Round, type Step } from "../../src/testing/Step.ts"
+import { MINUTE } from "../../src/testing/World.ts"
+import { delivery, fact, proving } from "../support/Store.ts"
+import { gist } from "./gist.ts"
+import type { Gate } from "./openGate.ts"
+import type { FinalRow, Heard, HeardRound, Transcript } from "./transcript.ts"
+
+const BODIES = { a: "body of a", b: "body of b", "a~": "another body of a", q: "no object" }
+const KEYS: Readonly<Record<EventId, DedupKey>> = {
+  a: DedupKey.make("ev_a"),
+  b: DedupKey.make("ev_b"),
+  "a~": ofConflict(DedupKey.make("ev_a"), delivery("ev_a", BODIES["a~"]).delivery.hash),
+  q: DedupKey.make("raw_q")
+}
+const idOf = (key: string) => eventIds.find((id) => KEYS[id] === key) ?? key
+
+const claimedAs = ({ because, failures, fence }: Claim) =>
+  `claimed under fence ${fence} (${because}, ${failures} failures)`
+
+const told = (answer: ClaimAnswer) =>
+  answer._tag === "Claimed"
+    ? claimedAs(answer.claim)
+    : answer._tag === "Duplicate"
+      ? `duplicate, ${answer.state}`
+      : answer._tag.toLowerCase()
+
+const factOf = (id: FactId) => fact(id.split(" ")[0]!, id.split(" ")[1]!)
+
+const ERRORS: Readonly<Record<string, string>> = {
+  ClaimLost: "claim lost",
+  EffectConflict: "effect conflict",
+  EventMissing: "there is none"
+}
+/** The answer, or the error in the words of the model. */
+const heard = <E extends { readonly _tag: string }>(self: Effect.Effect<string, E>) =>
+  Effect.map(Effect.result(self), (result) => {
+    if (Result.isSuccess(result)) return result.success
+    const error = result.failure as { _tag: string; code?: string; state?: string }
+    return error._tag === "ActRefused"
+      ? `refused, ${error.state}`
+      : (ERRORS[error._tag] ?? `${error._tag} ${error.code ?? ""}`)
+  })
+
+/** What is left in the tables of one endpoint, in one look. */
+const LEFT = `
+SELECT (SELECT json_agg(json_build_object('key', dedup_key, 'status', status, 'fence', fence, 'attempts', attempts, 'failures', failures,
+                 'version', version, 'error_code', error_code, 'parked', next_attempt_at IS NOT DISTINCT FROM 'infinity',
+                 'leased', lease_until IS NOT NULL)) FROM webhook_dedup_events WHERE provider = $1) AS rows,
+       (SELECT json_agg(json_build_object('key', dedup_key, 'type', type, 'version', version, 'data', data) ORDER BY position)
+          FROM webhook_event_log WHERE provider = $1) AS log,
+       (SELECT json_agg(effect_key ORDER BY effect_key) FROM billing_effects WHERE provider = $1) AS booked`
+
+interface Left {
+  readonly rows: ReadonlyArray<FinalRow & { readonly key: string }> | null
+  readonly log: ReadonlyArray<{
+    readonly key: string
+    readonly type: string
+    readonly data: Readonly<Record<string, unknown>> & { readonly fact?: { readonly effect_key: string } }
+  }> | null
+  readonly booked: ReadonlyArray<string> | null
+}
+
+const NOTES = new Set([
+  "DuplicateSeen",
+  "PayloadMismatch",
+  "BillingEventRecorded",
+  "EffectAlreadyRecorded",
+  "EffectConflict",
+  "Forgery"
+])
+
+const noteIn = (type: string, data: NonNullable<Left["log"]>[number]["data"]) =>
+  type === "DuplicateSeen"
+    ? `${type} ${data.state}`
+    : type === "BillingEventRecorded"
+      ? `${type} ${data.fact?.effect_key}`
+      : type === "EffectAlreadyRecorded"
+        ? `${type} ${data.effect_key}`
+        : type
+
+const read = (left: Left): Omit<Transcript, "rounds"> => {
+  const changes: Record<string, Array<string>> = {}
+  const notes: Record<string, Record<string, number>> = {}
+  for (const { data, key, type } of left.log ?? []) {
+    const id = idOf(key)
+    if (NOTES.has(type)) {
+      const note = noteIn(type, data)
+      notes[id] ??= {}
+      notes[id][note] = (notes[id][note] ?? 0) + (type === "DuplicateSeen" ? Number(data.count) : 1)
+    } else {
+      changes[id] ??= []
+      changes[id].push(gist(type, data))
+    }
+  }
+  const rows = Object.fromEntries((left.rows ?? []).map(({ key, ...row }) => [idOf(key), row]))
+  return { rows, changes, notes, booked: left.booked ?? [] }
+}
+
+/** Plays a history through real stores, at an endpoint of its own, and hears what is answered. */
+export const playReal = Effect.fnUntraced(function* (
+  sql: postgres.Sql,
+  gates: Readonly<Record<"A" | "B" | "C", Gate>>,
+  name: string,
+  rounds: ReadonlyArray<Round>
+) {
+  const endpoint = { name: EndpointName.make(name), kind: "paypal", environment: "simulated" } as const
+  const claims = new Map<EventId, Array<Claim>>()
+  const claimsOf = (id: EventId) => claims.get(id) ?? []
+  const gave = (id: EventId, claim: Claim) => claims.set(id, [...claimsOf(id), claim])
+  let seenA = false
+
+  const request = (id: EventId) => {
+    const made = delivery(id === "a~" ? KEYS.a : KEYS[id], BODIES[id], { quarantine: id === "q" })
+    return { ...made, delivery: { ...made.delivery, endpoint } }
+  }
+
+  const look = (step: Step & { _tag: "Look" }) =>
+    Effect.map(gates[step.gate].store.take(endpoint, step.lane, 10), ({ due, parked }) => {
+      const found = due.map(({ claim }) => ({ id: idOf(claim.dedupKey) as EventId, claim }))
+      found.sort((one, other) => eventIds.indexOf(one.id) - eventIds.indexOf(other.id))
+      for (const { claim, id } of found) gave(id, claim)
+      const parts = [
+        ...found.map(({ claim, id }) => `${id} ${claimedAs(claim)}`),
+        ...(parked > 0 ? [`${parked} parked`] : [])
+      ]
+      return parts.length === 0 ? "nothing" : parts.join(", ")
+    })
+
+  const person = (step: Step & { _tag: "Redrive" | "Dismiss" }) => {
+    const { events } = gates.A
+    const act = step._tag === "Redrive" ? events.redrive : events.dismiss
+    const name = { endpoint: endpoint.name, dedupKey: KEYS[step.event] }
+    return Effect.as(act(name, { by: "ann", reason: "looked into it" }), "done")
+  }
+
+  const make = (step: Step): Effect.Effect<Heard> => {
+    const hear = <E extends { readonly _tag: string }>(self: Effect.Effect<string, E>, fence?: number) =>
+      Effect.map(heard(self), (answer): Heard => ({ step, fence, answer }))
+    if (step._tag === "Look") return hear(look(step))
+    if (step._tag === "Redrive" || step._tag === "Dismiss") return hear(person(step))
+    if (step._tag === "Deliver") {
+      if (step.event === "a~" && !seenA) return Effect.succeed({ step, fence: undefined, answer: "-" })
+      return hear(
+        Effect.map(gates[step.gate].store.claim(request(step.event)), (answer) => {
+          if (answer._tag === "Claimed") gave(step.event, answer.claim)
+          return told(answer)
+        })
+      )
+    }
+    const claim = claimsOf(step.event).at(-1 - step.claim)
+    if (claim === undefined) return Effect.succeed({ step, fence: undefined, answer: "-" })
+    const { store } = gates[step.gate]
+    switch (step._tag) {
+      case "Renew":
+        return hear(Effect.as(store.renew(claim), "held"), claim.fence)
+      case "Release":
+        return hear(Effect.as(store.release(claim), "released"), claim.fence)
+      case "Fail":
+        return hear(store.fail(claim, failureOf(step)), claim.fence)
+      case "Complete":
+        return hear(Effect.as(store.complete(claim, proving(...step.facts.map(factOf))), "done"), claim.fence)
+    }
+  }
+
+  /** Time passes for this endpoint alone: everything that the gate compares with its clock moves back. */
+  const wait = (minutes: number) =>
+    Effect.promise(
+      () => sql`
+        UPDATE webhook_dedup_events
+           SET lease_until = lease_until - ${minutes * MINUTE} * interval '1 ms',
+               next_attempt_at = next_attempt_at - ${minutes * MINUTE} * interval '1 ms',
+               changed_at = changed_at - ${minutes * MINUTE} * interval '1 ms'
+         WHERE provider = ${name} AND status <> 'done'`
+    )
+
+  const played: Array<HeardRound> = []
+  for (const { steps, waitMinutes } of rounds) {
+    if (waitMinutes > 0 && claims.size > 0) yield* wait(waitMinutes)
+    // Which claim a step presents is settled before any of them is made.
+    const made = yield* Effect.all(steps.map(make), { concurrency: "unbounded" })
+    seenA ||= steps.some((step) => step._tag === "Deliver" && step.event === "a")
+    played.push({ waitMinutes, heard: made })
+  }
+  const [left] = yield* Effect.promise(() => sql.unsafe<Array<Left>>(LEFT, [name]))
+  return { rounds: played, ...read(left!) } satisfies Transcript
+})
