@@ -1,15 +1,14 @@
 import { Effect, Result } from "effect"
-import type postgres from "postgres"
 import { DedupKey, ofConflict } from "../../src/domain/DedupKey.ts"
 import { EndpointName } from "../../src/domain/Endpoint.ts"
 import type { Claim, ClaimAnswer } from "../../src/domain/GateStore.ts"
 import { failureOf } from "../../src/testing/perform.ts"
 import { type EventId, eventIds, type FactId, type Round, type Step } from "../../src/testing/Step.ts"
-import { MINUTE } from "../../src/testing/World.ts"
 import { delivery, fact, proving } from "../support/Store.ts"
 import { gist } from "./gist.ts"
+import type { Left, LookAside } from "./lookAside.ts"
 import type { Gate } from "./openGate.ts"
-import type { FinalRow, Heard, HeardRound, Transcript } from "./transcript.ts"
+import type { Heard, HeardRound, Transcript } from "./transcript.ts"
 
 const BODIES = { a: "body of a", b: "body of b", "a~": "another body of a", q: "no object" }
 const KEYS: Readonly<Record<EventId, DedupKey>> = {
@@ -47,25 +46,6 @@ const heard = <E extends { readonly _tag: string }>(self: Effect.Effect<string, 
       : (ERRORS[error._tag] ?? `${error._tag} ${error.code ?? ""}`)
   })
 
-/** What is left in the tables of one endpoint, in one look. */
-const LEFT = `
-SELECT (SELECT json_agg(json_build_object('key', dedup_key, 'status', status, 'fence', fence, 'attempts', attempts, 'failures', failures,
-                 'version', version, 'error_code', error_code, 'parked', next_attempt_at IS NOT DISTINCT FROM 'infinity',
-                 'leased', lease_until IS NOT NULL)) FROM webhook_dedup_events WHERE provider = $1) AS rows,
-       (SELECT json_agg(json_build_object('key', dedup_key, 'type', type, 'version', version, 'data', data) ORDER BY position)
-          FROM webhook_event_log WHERE provider = $1) AS log,
-       (SELECT json_agg(effect_key ORDER BY effect_key) FROM billing_effects WHERE provider = $1) AS booked`
-
-interface Left {
-  readonly rows: ReadonlyArray<FinalRow & { readonly key: string }> | null
-  readonly log: ReadonlyArray<{
-    readonly key: string
-    readonly type: string
-    readonly data: Readonly<Record<string, unknown>> & { readonly fact?: { readonly effect_key: string } }
-  }> | null
-  readonly booked: ReadonlyArray<string> | null
-}
-
 const NOTES = new Set([
   "DuplicateSeen",
   "PayloadMismatch",
@@ -75,7 +55,7 @@ const NOTES = new Set([
   "Forgery"
 ])
 
-const noteIn = (type: string, data: NonNullable<Left["log"]>[number]["data"]) =>
+const noteIn = (type: string, data: Left["log"][number]["data"]) =>
   type === "DuplicateSeen"
     ? `${type} ${data.state}`
     : type === "BillingEventRecorded"
@@ -87,7 +67,7 @@ const noteIn = (type: string, data: NonNullable<Left["log"]>[number]["data"]) =>
 const read = (left: Left): Omit<Transcript, "rounds"> => {
   const changes: Record<string, Array<string>> = {}
   const notes: Record<string, Record<string, number>> = {}
-  for (const { data, key, type } of left.log ?? []) {
+  for (const { data, key, type } of left.log) {
     const id = idOf(key)
     if (NOTES.has(type)) {
       const note = noteIn(type, data)
@@ -98,13 +78,13 @@ const read = (left: Left): Omit<Transcript, "rounds"> => {
       changes[id].push(gist(type, data))
     }
   }
-  const rows = Object.fromEntries((left.rows ?? []).map(({ key, ...row }) => [idOf(key), row]))
-  return { rows, changes, notes, booked: left.booked ?? [] }
+  const rows = Object.fromEntries(left.rows.map(({ key, ...row }) => [idOf(key), row]))
+  return { rows, changes, notes, booked: left.booked }
 }
 
 /** Plays a history through real stores, at an endpoint of its own, and hears what is answered. */
 export const playReal = Effect.fnUntraced(function* (
-  sql: postgres.Sql,
+  aside: LookAside,
   gates: Readonly<Record<"A" | "B" | "C", Gate>>,
   name: string,
   rounds: ReadonlyArray<Round>
@@ -168,25 +148,13 @@ export const playReal = Effect.fnUntraced(function* (
     }
   }
 
-  /** Time passes for this endpoint alone: everything that the gate compares with its clock moves back. */
-  const wait = (minutes: number) =>
-    Effect.promise(
-      () => sql`
-        UPDATE webhook_dedup_events
-           SET lease_until = lease_until - ${minutes * MINUTE} * interval '1 ms',
-               next_attempt_at = next_attempt_at - ${minutes * MINUTE} * interval '1 ms',
-               changed_at = changed_at - ${minutes * MINUTE} * interval '1 ms'
-         WHERE provider = ${name} AND status <> 'done'`
-    )
-
   const played: Array<HeardRound> = []
   for (const { steps, waitMinutes } of rounds) {
-    if (waitMinutes > 0 && claims.size > 0) yield* wait(waitMinutes)
+    if (waitMinutes > 0 && claims.size > 0) yield* aside.wait({ name, minutes: waitMinutes })
     // Which claim a step presents is settled before any of them is made.
     const made = yield* Effect.all(steps.map(make), { concurrency: "unbounded" })
     seenA ||= steps.some((step) => step._tag === "Deliver" && step.event === "a")
     played.push({ waitMinutes, heard: made })
   }
-  const [left] = yield* Effect.promise(() => sql.unsafe<Array<Left>>(LEFT, [name]))
-  return { rounds: played, ...read(left!) } satisfies Transcript
+  return { rounds: played, ...read(yield* aside.left(name)) } satisfies Transcript
 })

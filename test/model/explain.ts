@@ -19,15 +19,10 @@ import type { FinalRow, Heard, Transcript } from "./transcript.ts"
 const orders = <A>(items: ReadonlyArray<A>): Array<ReadonlyArray<A>> =>
   items.length < 2
     ? [items]
-    : items.flatMap((item, index) =>
-        orders([...items.slice(0, index), ...items.slice(index + 1)]).map((rest) => [item, ...rest])
-      )
+    : items.flatMap((item, index) => orders(items.toSpliced(index, 1)).map((rest) => [item, ...rest]))
 
-const subsets = <A>(items: ReadonlyArray<A>): Array<ReadonlyArray<A>> =>
-  items.reduce<Array<ReadonlyArray<A>>>(
-    (found, item) => [...found, ...found.map((one) => [...one, item])],
-    [[]]
-  )
+const subsets = <A>([first, ...rest]: ReadonlyArray<A>): Array<ReadonlyArray<A>> =>
+  first === undefined ? [[]] : subsets(rest).flatMap((some) => [some, [first, ...some]])
 
 /**
  * Which state a duplicate met may be told as of a moment ago: the row was in it when the statement began, and another step
@@ -142,10 +137,10 @@ export const unexplained = (transcript: Transcript, repeats: boolean): string | 
     if (made.length === 0) continue
     const [before] = worlds
     story.push(tellRound(before!.now, made))
-    const next = new Map(
-      worlds.flatMap((world) => afterRound(world, made)).map((world) => [JSON.stringify(world), world])
-    )
-    if (next.size === 0) {
+    const all = worlds.flatMap((world) => afterRound(world, made))
+    const next =
+      all.length < 2 ? all : [...new Map(all.map((world) => [JSON.stringify(world), world])).values()]
+    if (next.length === 0) {
       const one = made.reduce<{ world: World; told: Array<string> }>(
         ({ told, world }, { fence, step }) => {
           const performed = perform(gate, world, step, { fence })
@@ -155,7 +150,7 @@ export const unexplained = (transcript: Transcript, repeats: boolean): string | 
       )
       return `${story.join("\n")}\n\nThe machine answers ${one.told.map((answer) => `"${answer}"`).join(", then ")}; no order gives what was heard.`
     }
-    worlds = [...next.values()]
+    worlds = next
   }
   const verdicts = worlds.map((world) => differences(world, transcript, repeats))
   if (verdicts.some((lines) => lines.length === 0)) return undefined
