@@ -22,8 +22,8 @@ const worker = { event: EventId, claim: ClaimsBack, gate: Gate }
 
 /** What happens to the world, in the words of the story that a counterexample is told in. */
 export const Step = Schema.TaggedUnion({
-  /** A provider's delivery comes in at a gate. */
-  Deliver: { event: EventId, gate: Gate },
+  /** A provider's delivery comes in at a gate. One that proves its facts by itself is completed at once. */
+  Deliver: { event: EventId, gate: Gate, proves: Schema.NullOr(Schema.Array(FactId)) },
   /** A gate looks for work that waits: expired leases, due retries, or those that the provider's API does not know yet. */
   Look: { lane: Schema.Literals(["rescue", "retry", "unconfirmed"]), gate: Gate },
   Renew: worker,
@@ -73,13 +73,17 @@ const facts = oneOf<ReadonlyArray<FactId>>(
   value(2, ["capture 10.00", "refund 5.00"]),
   value(1, ["capture 99.00"])
 )
+const proves = Arbitrary.flatMap(
+  oneOf(value(4, false), value(1, true)),
+  (itself): Arbitrary.Arbitrary<ReadonlyArray<FactId> | null> => (itself ? facts : Arbitrary.Constant(null))
+)
 const kind = from(Step.cases.Fail.fields.kind)
 const delayMinutes = from(Step.cases.Fail.fields.delayMinutes)
 const lane = from(Step.cases.Look.fields.lane)
 
 /** One step, as often as its kind leads somewhere. */
 export const step: Arbitrary.Arbitrary<Step> = oneOf<Step>(
-  [6, Arbitrary.map(Arbitrary.all({ event, gate: from(Gate) }), (to) => Step.cases.Deliver.make(to))],
+  [6, Arbitrary.map(Arbitrary.all({ event, gate: from(Gate), proves }), (to) => Step.cases.Deliver.make(to))],
   [4, Arbitrary.map(Arbitrary.all({ lane, gate: from(Gate) }), (to) => Step.cases.Look.make(to))],
   [1, Arbitrary.map(Arbitrary.all(held), (to) => Step.cases.Renew.make(to))],
   [3, Arbitrary.map(Arbitrary.all({ ...held, facts }), (to) => Step.cases.Complete.make(to))],

@@ -1,7 +1,16 @@
+import { EffectKey } from "../domain/EffectKey.ts"
 import { type GateState, unseen } from "../domain/Gate.ts"
 import { type GateEvent, isChange } from "../domain/GateEvent.ts"
 import type { Machine } from "./Machine.ts"
-import { type EventId, eventIds, type FactId, INTERVAL_MINUTES, LEASE_MINUTES, MAX_ATTEMPTS } from "./Step.ts"
+import {
+  type EventId,
+  effectOf,
+  eventIds,
+  type FactId,
+  INTERVAL_MINUTES,
+  LEASE_MINUTES,
+  MAX_ATTEMPTS
+} from "./Step.ts"
 
 export const MINUTE = 60_000
 
@@ -106,3 +115,28 @@ export const claimedAs = (event: GateEvent) =>
     : event._tag === "Reclaimed"
       ? `claimed under fence ${event.fence} (${event.because}, ${event.failures} failures)`
       : undefined
+
+/** Facts that are booked with another amount. */
+export const clashes = (world: World, facts: ReadonlyArray<FactId>) =>
+  facts.some((fact) => ![undefined, fact].includes(world.booked[effectOf(fact)]))
+
+/** The effects of these facts that nobody booked yet. */
+export const newEffects = (world: World, facts: ReadonlyArray<FactId>) =>
+  facts
+    .filter((fact) => world.booked[effectOf(fact)] === undefined)
+    .map((fact) => EffectKey.make(effectOf(fact)))
+
+/** Books facts for an event; what is booked already is noted. */
+export const book = (world: World, id: EventId, facts: ReadonlyArray<FactId>): World => {
+  const booked = { ...world.booked }
+  let stream = world.streams[id]
+  for (const fact of facts) {
+    const effect = effectOf(fact)
+    stream = noted(
+      stream,
+      `${booked[effect] === undefined ? "BillingEventRecorded" : "EffectAlreadyRecorded"} ${effect}`
+    )
+    booked[effect] ??= fact
+  }
+  return withStream({ ...world, booked }, id, stream)
+}

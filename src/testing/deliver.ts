@@ -4,8 +4,19 @@ import { duplicateState } from "../domain/Gate.ts"
 import { GateEvent } from "../domain/GateEvent.ts"
 import { RequestHash } from "../domain/RequestHash.ts"
 import type { Machine } from "./Machine.ts"
-import type { EventId } from "./Step.ts"
-import { claimedAs, limits, noted, type Performed, record, type World, withStream } from "./World.ts"
+import type { EventId, FactId } from "./Step.ts"
+import {
+  book,
+  claimedAs,
+  clashes,
+  limits,
+  newEffects,
+  noted,
+  type Performed,
+  record,
+  type World,
+  withStream
+} from "./World.ts"
 
 const HASH = RequestHash.make("0".repeat(64))
 
@@ -38,8 +49,40 @@ const deliverToCustody = (machine: Machine, world: World, id: "a~" | "q"): Perfo
   }
 }
 
+/** Claimed and completed in one commit, because the delivery proved its facts by itself. */
+const proven = (
+  machine: Machine,
+  world: World,
+  id: EventId,
+  claimed: GateEvent & { _tag: "Claimed" },
+  facts: ReadonlyArray<FactId>
+): Performed => {
+  const command = {
+    _tag: "Complete",
+    fence: claimed.fence,
+    effects: newEffects(world, facts),
+    eventType: null,
+    note: null
+  } as const
+  const decision = machine.decide(world.streams[id].state, command, world.now)
+  if (Result.isFailure(decision)) return { world, answer: decision.failure._tag, events: [[id, claimed]] }
+  const ended = book(record(machine, world, id, decision.success), id, facts)
+  // Nobody holds this claim: there is no work left to do under it.
+  const stream = { ...ended.streams[id], claims: [] }
+  return {
+    world: withStream(ended, id, stream),
+    answer: "completed",
+    events: [[id, claimed], ...decision.success.map((event) => [id, event] as const)]
+  }
+}
+
 /** A delivery of an event: what it writes, and what its sender is told. */
-export const deliver = (machine: Machine, world: World, id: EventId): Performed => {
+export const deliver = (
+  machine: Machine,
+  world: World,
+  id: EventId,
+  proves: ReadonlyArray<FactId> | null
+): Performed => {
   if (id === "a~" && world.streams.a.state._tag === "Unseen") return { world, answer: "-", events: [] }
   if (id === "a~" || id === "q") return deliverToCustody(machine, world, id)
   const { leaseUntil, state } = world.streams[id]
@@ -56,6 +99,8 @@ export const deliver = (machine: Machine, world: World, id: EventId): Performed 
   const events = decision.success
   const next = record(machine, world, id, events)
   const [first] = events
+  if (first?._tag === "Claimed" && proves !== null && !clashes(world, proves))
+    return proven(machine, next, id, first, proves)
   const claimed = first === undefined ? undefined : claimedAs(first)
   // A delivery that finds the attempts spent parks the event and is a duplicate of it.
   const spent = first?._tag === "Parked"

@@ -1,15 +1,16 @@
 import { Result } from "effect"
-import { EffectKey } from "../domain/EffectKey.ts"
 import { Fence } from "../domain/Fence.ts"
 import type { GateCommand } from "../domain/Gate.ts"
 import { deliver } from "./deliver.ts"
 import { dueIn, look } from "./look.ts"
 import type { Machine } from "./Machine.ts"
-import { type EventId, effectOf, LEASE_MINUTES, type Step } from "./Step.ts"
+import { type EventId, LEASE_MINUTES, type Step } from "./Step.ts"
 import {
+  book,
+  clashes,
   limits,
   MINUTE,
-  noted,
+  newEffects,
   type Performed,
   record,
   type Stream,
@@ -37,10 +38,7 @@ const commandOf = (world: World, step: Step, fence: Fence): GateCommand => {
       return {
         _tag: "Complete",
         fence,
-        effects: step.facts
-          .map(effectOf)
-          .filter((effect) => world.booked[effect] === undefined)
-          .map((effect) => EffectKey.make(effect)),
+        effects: newEffects(world, step.facts),
         eventType: null,
         note: null
       }
@@ -83,11 +81,7 @@ const command = (
 ): Performed => {
   const id = step.event
   const stream = world.streams[id]
-  const clash =
-    step._tag === "Complete" &&
-    step.facts.some(
-      (fact) => world.booked[effectOf(fact)] !== undefined && world.booked[effectOf(fact)] !== fact
-    )
+  const clash = step._tag === "Complete" && clashes(world, step.facts)
   const decision = machine.decide(stream.state, commandOf(world, step, Fence.make(fence)), world.now)
   if (Result.isFailure(decision)) return { world, answer: refused(step, stream, fence, clash), events: [] }
   if (clash) return { world, answer: "effect conflict", events: [] }
@@ -97,18 +91,7 @@ const command = (
     const renewed = { ...next.streams[id], leaseUntil: world.now + LEASE_MINUTES * MINUTE }
     return { world: withStream(next, id, renewed), answer: "held", events: [] }
   }
-  if (step._tag === "Complete") {
-    for (const fact of step.facts) {
-      const effect = effectOf(fact)
-      const known = next.booked[effect] !== undefined
-      const note = `${known ? "EffectAlreadyRecorded" : "BillingEventRecorded"} ${effect}`
-      next = withStream(
-        known ? next : { ...next, booked: { ...next.booked, [effect]: fact } },
-        id,
-        noted(next.streams[id], note)
-      )
-    }
-  }
+  if (step._tag === "Complete") next = book(next, id, step.facts)
   const answer =
     step._tag === "Fail"
       ? next.streams[id].state._tag === "Parked"
@@ -136,7 +119,7 @@ export const perform = (
   step: Step,
   options: PerformOptions = {}
 ): Performed => {
-  if (step._tag === "Deliver") return deliver(machine, world, step.event)
+  if (step._tag === "Deliver") return deliver(machine, world, step.event, step.proves)
   if (step._tag === "Look") return look(machine, world, options.due ?? dueIn(step.lane, world))
   if (step._tag === "Redrive" || step._tag === "Dismiss") return command(machine, world, step, 1)
   const fence = options.fence ?? fenceOf(step, (id) => world.streams[id].claims)

@@ -14,18 +14,24 @@ const KINDS = {
   event: "by its own fault"
 }
 
+const inShort = (facts: ReadonlyArray<string>) => facts.join(" and ") || "no fact"
+
 /** A step in plain words. */
 export const sentence = (step: Step, fence?: number): string => {
   const under = fence === undefined ? "" : ` under fence ${fence}`
   switch (step._tag) {
     case "Deliver":
-      return `${step.event === "a~" ? "another body of a" : step.event} is delivered to gate ${step.gate}`
+      return `${step.event === "a~" ? "another body of a" : step.event} is delivered to gate ${step.gate}${
+        step.proves === null || step.event === "a~" || step.event === "q"
+          ? ""
+          : `, proving ${inShort(step.proves)}`
+      }`
     case "Look":
       return `gate ${step.gate} looks for ${LANES[step.lane]}`
     case "Renew":
       return `gate ${step.gate} renews ${step.event}${under}`
     case "Complete":
-      return `gate ${step.gate} completes ${step.event}${under} with ${step.facts.join(" and ") || "no fact"}`
+      return `gate ${step.gate} completes ${step.event}${under} with ${inShort(step.facts)}`
     case "Fail":
       return `gate ${step.gate} fails ${step.event}${under} ${KINDS[step.kind]}, next attempt in ${step.delayMinutes} min`
     case "Release":

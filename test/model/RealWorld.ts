@@ -95,9 +95,10 @@ export const playReal = Effect.fnUntraced(function* (
   const gave = (id: EventId, claim: Claim) => claims.set(id, [...claimsOf(id), claim])
   let seenA = false
 
-  const request = (id: EventId) => {
+  const request = (id: EventId, proves: ReadonlyArray<FactId> | null) => {
     const made = delivery(id === "a~" ? KEYS.a : KEYS[id], BODIES[id], { quarantine: id === "q" })
-    return { ...made, delivery: { ...made.delivery, endpoint } }
+    const proven = proves === null ? {} : { proven: proving(...proves.map(factOf)) }
+    return { ...made, delivery: { ...made.delivery, endpoint }, identity: { ...made.identity, ...proven } }
   }
 
   const look = (step: Step & { _tag: "Look" }) =>
@@ -127,7 +128,7 @@ export const playReal = Effect.fnUntraced(function* (
     if (step._tag === "Deliver") {
       if (step.event === "a~" && !seenA) return Effect.succeed({ step, fence: undefined, answer: "-" })
       return hear(
-        Effect.map(gates[step.gate].store.claim(request(step.event)), (answer) => {
+        Effect.map(gates[step.gate].store.claim(request(step.event, step.proves)), (answer) => {
           if (answer._tag === "Claimed") gave(step.event, answer.claim)
           return told(answer)
         })
