@@ -1,0 +1,214 @@
+#!/usr/bin/env node
+// `npm run mutants`: takes one mechanism away at a time, in a copy of the project, and sees that the tests named for it fail.
+import { execFileSync, spawn } from "node:child_process"
+import fs from "node:fs"
+import os from "node:os"
+import path from "node:path"
+import process from "node:process"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { mutants } from "../test/mutants/mutants.ts"
+import { startServices } from "../test/support/ServicesProcess.ts"
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
+const { values: flags } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true },
+    list: { type: "boolean" },
+    keep: { type: "boolean" },
+    help: { type: "boolean", short: "h" }
+  }
+})
+
+if (flags.help) {
+  console.log(`npm run mutants -- [options]
+
+Each mutant takes one mechanism away in a copy of the project and runs the tests that are named for it, one by one. Every one of
+them must pass without the mutant and fail with it. Writes docs/mutants.md after a run of all.
+
+  --only NAME   this mutant, or all whose name contains NAME; may be repeated
+  --list        names, and what they take away
+  --keep        leave the copy behind, and say where it is
+  --help
+
+Exit code 0: every mutant was caught by every test named for it.`)
+  process.exit(0)
+}
+if (flags.list) {
+  for (const { name, without } of mutants) console.log(`${name.padEnd(36)} ${without}`)
+  process.exit(0)
+}
+const chosen =
+  flags.only === undefined
+    ? mutants
+    : mutants.filter(({ name }) => flags.only.some((part) => name.includes(part)))
+if (chosen.length === 0) {
+  console.error(`no mutant is called ${flags.only.join(", ")}; --list names them`)
+  process.exit(2)
+}
+
+/** Everything that git knows or would take, and the modules by a link. */
+const copyProject = () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "oncegate-mutants-"))
+  const listed = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], {
+    cwd: root,
+    encoding: "utf8"
+  })
+  for (const file of listed
+    .split("\0")
+    .filter((name) => name !== "" && fs.existsSync(path.join(root, name)))) {
+    fs.mkdirSync(path.join(folder, path.dirname(file)), { recursive: true })
+    fs.copyFileSync(path.join(root, file), path.join(folder, file))
+  }
+  fs.symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"), "dir")
+  return folder
+}
+
+const TIME_LIMIT_MS = 300_000
+let running
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+  process.on(signal, () => {
+    running?.kill("SIGTERM")
+    process.exitCode = 130
+  })
+
+/** Runs tests of one file by their names: `passed`, `failed`, or what else came of it. Seconds are the test's own. */
+const runTests = (folder, services, file, names) =>
+  new Promise((resolve) => {
+    const report = path.join(folder, "mutant-report.json")
+    fs.rmSync(report, { force: true })
+    const pattern = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")
+    running = spawn(
+      path.join(root, "node_modules", ".bin", "node"),
+      [
+        path.join(folder, "node_modules", "vitest", "vitest.mjs"),
+        "run",
+        file,
+        "-t",
+        `(${pattern})$`,
+        "--reporter=json",
+        `--outputFile.json=${report}`
+      ],
+      {
+        cwd: folder,
+        env: { ...process.env, ONCEGATE_TEST_SERVICES: services },
+        stdio: ["ignore", "ignore", "pipe"]
+      }
+    )
+    let errors = ""
+    running.stderr.on("data", (chunk) => (errors += chunk))
+    const tooLong = setTimeout(() => running.kill("SIGKILL"), TIME_LIMIT_MS)
+    running.on("close", () => {
+      clearTimeout(tooLong)
+      try {
+        const { testResults } = JSON.parse(fs.readFileSync(report, "utf8"))
+        const ran = testResults
+          .flatMap(({ assertionResults }) => assertionResults)
+          .filter(({ status }) => status === "passed" || status === "failed")
+        resolve(
+          names.map((name) => {
+            const one = ran.find(({ title }) => title === name)
+            if (one === undefined) return { name, result: "did not run", seconds: 0, errors }
+            return {
+              name,
+              result: one.status,
+              seconds: (one.duration ?? 0) / 1000,
+              message: one.failureMessages?.[0]
+            }
+          })
+        )
+      } catch {
+        resolve(names.map((name) => ({ name, result: "did not run", seconds: 0, errors })))
+      }
+    })
+  })
+
+/** The lines of a failure that say what is wrong: the first ones, without colours and traces. */
+const inShort = (message = "") =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours
+  (message.replace(/\u001b\[[0-9;]*m/g, "").split("\n")[0] ?? "").slice(0, 110)
+
+const edit = (folder, { edits }) => {
+  const before = new Map()
+  for (const { file, find, replace } of edits) {
+    const target = path.join(folder, file)
+    const text = fs.readFileSync(target, "utf8")
+    if (!before.has(target)) before.set(target, text)
+    if (text.split(find).length !== 2)
+      throw new Error(`an edit of ${file} no longer applies: ${find.slice(0, 60)}`)
+    fs.writeFileSync(
+      target,
+      text.replace(find, () => replace)
+    )
+  }
+  return () => {
+    for (const [target, text] of before) fs.writeFileSync(target, text)
+  }
+}
+
+const folder = copyProject()
+const services = await startServices()
+const rows = []
+let survived = 0
+try {
+  const named = new Map()
+  for (const { file, test } of chosen.flatMap(({ caught }) => caught))
+    named.set(file, new Set([...(named.get(file) ?? []), test]))
+  console.log(
+    `without a mutant, the ${[...named.values()].reduce((sum, { size }) => sum + size, 0)} named tests:`
+  )
+  for (const [file, names] of named)
+    for (const { errors, message, name, result, seconds } of await runTests(folder, services.url, file, [
+      ...names
+    ])) {
+      console.log(`  ${result.padEnd(7)} ${seconds.toFixed(1).padStart(5)} s  ${file}: ${name}`)
+      if (result !== "passed")
+        throw new Error(`a test that must pass did not: ${name}\n${message ?? errors ?? ""}`)
+    }
+
+  for (const [index, mutant] of chosen.entries()) {
+    console.log(`${index + 1}/${chosen.length} ${mutant.name}: ${mutant.without}`)
+    const restore = edit(folder, mutant)
+    for (const { file, test } of mutant.caught) {
+      const [{ message, result, seconds }] = await runTests(folder, services.url, file, [test])
+      const good = result === "failed"
+      if (!good) survived += 1
+      console.log(
+        `  ${good ? "caught" : `NOT CAUGHT (${result})`} in ${seconds.toFixed(1)} s  ${file}: ${test}`
+      )
+      if (good) console.log(`         ${inShort(message)}`)
+      rows.push({ mutant, file, test, good, seconds })
+    }
+    restore()
+  }
+} catch (error) {
+  console.error(error.message)
+  survived += 1
+} finally {
+  await services.stop()
+  if (flags.keep) console.log(`the copy: ${folder}`)
+  else fs.rmSync(folder, { recursive: true, force: true })
+}
+
+const caught = rows.filter(({ good }) => good).length
+console.log(`\n${caught} of ${rows.length} caught${survived > 0 ? `, ${survived} NOT` : ""}`)
+if (flags.only === undefined && survived === 0)
+  fs.writeFileSync(
+    path.join(root, "docs", "mutants.md"),
+    `# Mutants
+
+Made by \`npm run mutants\`. Each row takes one mechanism away (\`test/mutants/mutants.ts\` says how) and runs one test alone: it passes
+without the mutant and fails with it. Seconds are those of the test on the machine that made this table; a test that waits for
+something that no longer happens takes its whole limit. \`npm test\` only holds that every mutant can still be made.
+
+| without | | caught by | in |
+|---|---|---|---|
+${rows
+  .map(
+    ({ mutant, file, seconds, test }, index) =>
+      `| ${rows[index - 1]?.mutant === mutant ? "" : `\`${mutant.name}\``} | ${rows[index - 1]?.mutant === mutant ? "" : mutant.without} | \`${file.replace("test/", "")}\`: ${test.replaceAll("|", "\\|")} | ${seconds.toFixed(1)} s |`
+  )
+  .join("\n")}
+`
+  )
+process.exitCode = survived > 0 ? 1 : 0
