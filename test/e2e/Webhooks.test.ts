@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { offences } from "../contracts/validators.ts"
+import { LOG, type LogRow, unmodelled } from "../spec/transitions.ts"
 import { migratedSchema, startGate, startProviders, until } from "../support/Gate.ts"
 import { freshPrefix, kafkaBrokers } from "../support/Services.ts"
 import { simulate } from "./play.ts"
@@ -38,6 +39,7 @@ it.live(
       yield* until(async () => facts.length >= expected.facts.length && duplicates() >= 160)
 
       assert.deepStrictEqual(sorted(facts.map(foretold)), sorted(expected.facts))
+      assert.deepStrictEqual(unmodelled(yield* Effect.promise(() => gate.sql.unsafe<Array<LogRow>>(LOG))), [])
       const processed = outcomes.filter(({ headers }) => headers.ce_type === "oncegate.webhook.processed.v1")
       assert.deepStrictEqual(
         processed.map(({ data }) => data.dedup_key).sort(),

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import type { FailpointName } from "../../src/domain/Failpoint.ts"
 import { simulate } from "../e2e/play.ts"
 import { follow, foretold, sorted } from "../e2e/topics.ts"
+import { LOG, type LogRow, unmodelled } from "../spec/transitions.ts"
 import { environmentOf, migratedSchema, type ProvidersUnderTest, until } from "../support/Gate.ts"
 import { setFaults } from "../support/House.ts"
 import { command, ended, type Serving, serve } from "../support/ServeProcess.ts"
@@ -19,6 +20,7 @@ export interface Struck {
   readonly facts: number
   readonly lost: ReadonlyArray<string>
   readonly doubled: number
+  /** Facts that no provider told of, and changes of state that the checked model does not have. */
   readonly invented: ReadonlyArray<string>
   readonly open: number
   /** What `oncegate audit` said at the end. */
@@ -123,6 +125,7 @@ export const strike = Effect.fnUntraced(function* (
   const facts = yield* follow(brokers, `${prefix}billing.events.v1`)
   yield* until(async () => facts.length >= booked!.count).pipe(Effect.timeoutOption(30_000))
 
+  const log = yield* Effect.promise(() => sql.unsafe<Array<LogRow>>(LOG))
   const audit = yield* Effect.promise(() => command(["audit"], environment))
   if (audit.code !== 0) yield* Effect.logError(audit.output)
 
@@ -137,7 +140,7 @@ export const strike = Effect.fnUntraced(function* (
     facts: facts.length,
     lost: must.filter((fact) => !got.includes(fact)),
     doubled: facts.length - new Set(facts.map(({ headers }) => headers.ce_id)).size,
-    invented: got.filter((fact) => !may.has(fact)),
+    invented: [...got.filter((fact) => !may.has(fact)), ...unmodelled(log)],
     open: yield* Effect.promise(openRows),
     audit: audit.code === 0 ? "clean" : "differs",
     seconds: (performance.now() - begun) / 1_000
