@@ -42,9 +42,9 @@ byte failures = 0;
 byte acts = 0;
 
 /* Done is final. */
-#define move(from, event, to) \
+#define move(from, event, to) d_step { \
   printf("  process %d: %e, %e -> %e, present fence %d\n", _pid, E_##event, from, to, fence); \
-  assert(state == from); assert(state != Done); state = to
+  assert(state == from); assert(state != Done); state = to }
 
 #ifdef NO_FENCE
 #define HOLDS(f) (state == Processing)
@@ -54,14 +54,18 @@ byte acts = 0;
 
 /* A claim is one more: the next fence, a new lease. */
 inline claimed(mine) {
-  fence++; mine = fence; expired = false; alive = true;
-  printf("  process %d: holds fence %d\n", _pid, mine)
+  d_step {
+    fence++; mine = fence; expired = false; alive = true;
+    printf("  process %d: holds fence %d\n", _pid, mine)
+  }
 }
 
 /* What moves an event on is its holder. */
 inline holder(mine) {
-  printf("  process %d: speaks under fence %d\n", _pid, mine);
-  assert(fence == mine)
+  d_step {
+    printf("  process %d: speaks under fence %d\n", _pid, mine);
+    assert(fence == mine)
+  }
 }
 
 inline take_expired(mine) {
@@ -83,7 +87,8 @@ inline complete(mine) {
 #endif
     if
     :: HOLDS(mine) ->
-       holder(mine); move(Processing, Completed, Done); completions++; doneBy = mine; alive = false;
+       holder(mine); move(Processing, Completed, Done);
+       d_step { completions++; doneBy = mine; alive = false };
 #ifndef EFFECTS_APART
        booked++;
 #endif

@@ -52,6 +52,18 @@ describe("imports go one way", () => {
     assert.deepStrictEqual(strangers, [])
   })
 
+  it("testing knows the domain and what plays the providers, and nobody knows it", () => {
+    const strangers = inRooms("testing").flatMap((file) =>
+      importsOf(file)
+        .filter((name) => name.endsWith(".ts") && !/^(testing|domain|infra\/simulator)\//.test(name))
+        .map((name) => `${file} imports ${name}`)
+    )
+    const users = files
+      .filter((file) => roomOf(file) !== "testing")
+      .filter((file) => importsOf(file).some((name) => name.startsWith("testing/")))
+    assert.deepStrictEqual([strangers, users], [[], []])
+  })
+
   it("http and infra know the domain and their own room", () => {
     const sideways = inRooms("http", "infra").flatMap((file) =>
       importsOf(file)
