@@ -345,5 +345,39 @@ export const mutants: ReadonlyArray<Mutant> = [
       }
     ],
     caught: [{ file: MODEL, test: "up to three steps at the same moment: some order explains all of it" }]
+  },
+  {
+    name: "lost-reclaim-forgets-why",
+    without: "a re-claim whose reply was lost counts as one of a redelivery",
+    edits: [
+      {
+        file: RECLAIM,
+        find: "WHEN e.claim_token = v.token -- of a lost reply: what it was is in the log alone",
+        replace: "WHEN true THEN 'redelivered' WHEN e.claim_token = v.token"
+      }
+    ],
+    caught: [{ file: MODEL, test: "with replies that are lost" }]
+  },
+  {
+    name: "relay-forgets-late-commits",
+    without:
+      "the relay reads on from where it was, like a cursor on the sequence, and not what was under way there",
+    edits: [
+      {
+        file: "src/infra/postgres/LogReader.ts",
+        find: "SELECT * FROM webhook_event_log WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))\n",
+        replace: "SELECT * FROM webhook_event_log WHERE false\n"
+      }
+    ],
+    caught: [
+      {
+        file: "test/infra/postgres/LogReader.test.ts",
+        test: "finds a transaction that was under way at the first start once it commits"
+      },
+      {
+        file: "test/infra/postgres/LogReader.test.ts",
+        test: "loses nothing, doubles nothing and keeps each key's order under concurrent writers and a long transaction"
+      }
+    ]
   }
 ]
