@@ -66,15 +66,17 @@ const copyProject = () => {
 
 const TIME_LIMIT_MS = 300_000
 let running
+let isStopped = false
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
   process.on(signal, () => {
+    isStopped = true
     running?.kill("SIGTERM")
-    process.exitCode = 130
   })
 
 /** Runs tests of one file by their names: `passed`, `failed`, or what else came of it. Seconds are the test's own. */
 const runTests = (folder, services, file, names) =>
-  new Promise((resolve) => {
+  new Promise((resolve, reject) => {
+    if (isStopped) return reject(new Error("stopped"))
     const report = path.join(folder, "mutant-report.json")
     fs.rmSync(report, { force: true })
     const pattern = names.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|")
@@ -171,6 +173,7 @@ try {
     const restore = edit(folder, mutant)
     for (const { file, test } of mutant.caught) {
       const [{ message, result, seconds }] = await runTests(folder, services.url, file, [test])
+      if (isStopped) throw new Error("stopped")
       const good = result === "failed"
       if (!good) survived += 1
       console.log(
