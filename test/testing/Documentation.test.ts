@@ -28,7 +28,7 @@ const run = (code: string) => {
     )
     const file = path.join(folder, "example.ts")
     writeFileSync(file, resolved)
-    return execFileSync(process.execPath, "Deno" in globalThis ? ["run", "-A", file] : [file], {
+    return execFileSync(path.join(root, "node_modules", ".bin", "node"), [file], {
       encoding: "utf8"
     })
   } finally {
