@@ -24,7 +24,7 @@ if (flags.help) {
   console.log(`npm run mutants -- [options]
 
 Each mutant takes one mechanism away in a copy of the project and runs the tests that are named for it, one by one. Every one of
-them must pass without the mutant and fail with it. Writes docs/mutants.md after a run of all.
+them must pass without the mutant and fail with it. Writes docs/mutants.md, where all was caught.
 
   --only NAME   this mutant, or all whose name contains NAME; may be repeated
   --list        names, and what they take away
@@ -195,23 +195,36 @@ try {
 
 const caught = rows.filter(({ good }) => good).length
 console.log(`\n${caught} of ${rows.length} caught${survived > 0 ? `, ${survived} NOT` : ""}`)
-if (flags.only === undefined && survived === 0)
+/** What was measured before of those that did not run now: `--only` renews its own rows. */
+const page = path.join(root, "docs", "mutants.md")
+const measured = new Map(
+  (fs.existsSync(page) ? fs.readFileSync(page, "utf8").split("\n") : []).flatMap((line) => {
+    const [, name, , test, seconds] = /^\| `(.+?)` \| (.*?) \| (.+) \| ([\d.]+) s \|$/.exec(line) ?? []
+    return name === undefined ? [] : [[`${name} ${test}`, seconds]]
+  })
+)
+const lines = mutants.flatMap((mutant) =>
+  mutant.caught.map(({ file, test }) => {
+    const by = `\`${file.replace("test/", "")}\`: ${test.replaceAll("|", "\\|")}`
+    const row = rows.find((one) => one.mutant === mutant && one.test === test)
+    const seconds = row?.seconds.toFixed(1) ?? measured.get(`${mutant.name} ${by}`)
+    return seconds === undefined
+      ? undefined
+      : `| \`${mutant.name}\` | ${mutant.without} | ${by} | ${seconds} s |`
+  })
+)
+if (survived === 0 && !lines.includes(undefined))
   fs.writeFileSync(
-    path.join(root, "docs", "mutants.md"),
+    page,
     `# Mutants
 
 Made by \`npm run mutants\`. Each row takes one mechanism away (\`test/mutants/mutants.ts\` says how) and runs one test alone: it passes
 without the mutant and fails with it. Seconds are those of the test on the machine that made this table; a test that waits for
 something that no longer happens takes its whole limit. \`npm test\` only holds that every mutant can still be made.
 
-| without | | caught by | in |
+| mutant | what it takes away | caught by | in |
 |---|---|---|---|
-${rows
-  .map(
-    ({ mutant, file, seconds, test }, index) =>
-      `| ${rows[index - 1]?.mutant === mutant ? "" : `\`${mutant.name}\``} | ${rows[index - 1]?.mutant === mutant ? "" : mutant.without} | \`${file.replace("test/", "")}\`: ${test.replaceAll("|", "\\|")} | ${seconds.toFixed(1)} s |`
-  )
-  .join("\n")}
+${lines.join("\n")}
 `
   )
 process.exitCode = survived > 0 ? 1 : 0
