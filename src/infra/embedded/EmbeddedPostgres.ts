@@ -45,6 +45,8 @@ const failed = (reason: string, advice: string) => new EmbeddedFailed({ part: "p
  */
 export const start = (options: {
   readonly folder: string
+  /** Settings of the server beside its own, or in their place. */
+  readonly settings?: Readonly<Record<string, string>>
 }): Effect.Effect<{ readonly url: Redacted.Redacted<string> }, EmbeddedFailed, Scope.Scope> =>
   Effect.gen(function* () {
     const folder = path.resolve(options.folder)
@@ -66,7 +68,8 @@ export const start = (options: {
     if (!existsSync(path.join(data, "PG_VERSION"))) {
       yield* initialise({ folder, data, initdb: binaries.initdb, password, runAs })
     }
-    return yield* up({ folder, data, postgres: binaries.postgres, password, runAs })
+    const settings = { ...SETTINGS, ...options.settings }
+    return yield* up({ folder, data, postgres: binaries.postgres, password, runAs, settings })
   })
 
 /** The binaries come with npm, one package for each platform, chosen by npm at installation. */
@@ -165,6 +168,7 @@ interface UpOptions {
   readonly postgres: string
   readonly password: string
   readonly runAs: RunAs
+  readonly settings: Readonly<Record<string, string>>
 }
 
 /** Starts the server and answers when it takes queries. What passes by itself is tried again. */
@@ -172,7 +176,7 @@ const up = (options: UpOptions) =>
   Effect.gen(function* () {
     const port = yield* freePort(path.join(options.folder, "port"))
     const log = path.join(options.folder, "postgres.log")
-    const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ["-c", `${name}=${value}`])
+    const settings = Object.entries(options.settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])
     const server = yield* Effect.acquireRelease(
       launch({
         ...options.runAs.wrap(options.postgres, ["-D", options.data, "-p", String(port), ...settings]),

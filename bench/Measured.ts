@@ -1,0 +1,50 @@
+import type { LoadResult } from "./load/LoadPlan.ts"
+
+/** What one cell gave in one round. Times in milliseconds unless the name says otherwise. */
+export interface Measured {
+  readonly round: number
+  /** Right in every respect: else the figures count for nothing. */
+  readonly isRight: boolean
+  /** Why not; and what else there is to say. */
+  readonly remarks: ReadonlyArray<string>
+  readonly rate?: number
+  readonly measured?: number
+  readonly latency?: LoadResult["latency"]
+  readonly answers?: LoadResult["answers"]
+  readonly perSecond?: ReadonlyArray<number>
+  /** CPU seconds by part in the measured time, and how long that was. */
+  readonly cpu?: Readonly<Record<string, number>>
+  readonly seconds?: number
+  readonly walBytes?: number
+  readonly walRecords?: number
+  readonly fullPages?: number
+  readonly commits?: number
+  readonly readyMs?: number
+  readonly memoryMb?: { readonly most: number; readonly last: number; readonly series: ReadonlyArray<number> }
+  /** From the end of the load until all records were seen. */
+  readonly settleSeconds?: number
+  /** Records of facts a second while a backlog was published. */
+  readonly drainRate?: number
+  readonly records?: number
+  readonly lost?: number
+  readonly doubled?: number
+  readonly unknown?: number
+  readonly cut?: number
+  readonly visible?: { readonly p50: number; readonly p99: number; readonly max: number }
+  readonly sizes?: ReadonlyArray<{
+    readonly name: string
+    readonly table_bytes: number
+    readonly index_bytes: number
+  }>
+  /** Statements of Postgres: what they cost, the dearest first. */
+  readonly statements?: ReadonlyArray<Statement>
+}
+
+export interface Statement {
+  readonly text: string
+  readonly calls: number
+  readonly totalMs: number
+  readonly meanMs: number
+  readonly rows: number
+  readonly walBytes: number
+}

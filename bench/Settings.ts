@@ -1,0 +1,9 @@
+/** How long and how often is measured. Seconds. */
+export interface Settings {
+  readonly rounds: number
+  readonly seconds: number
+  readonly warmup: number
+  readonly keys: number
+  readonly peers: boolean
+  readonly cores: number
+}
