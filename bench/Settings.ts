@@ -6,4 +6,6 @@ export interface Settings {
   readonly keys: number
   readonly peers: boolean
   readonly cores: number
+  /** Folder for CPU profiles of the gate. */
+  readonly profile?: string | undefined
 }

@@ -119,6 +119,11 @@ export const bench = Command.make(
         "also what people use instead: DBOS, Restate, Redpanda Connect; installed on demand"
       )
     ),
+    profile: Flag.String("profile").pipe(
+      Flag.optional,
+      Flag.withMetavar("FOLDER"),
+      Flag.withDescription("leaves a CPU profile of each gate there; `node bench/flame.ts FILE` draws one")
+    ),
     json: Flag.String("json").pipe(
       Flag.optional,
       Flag.withMetavar("FILE"),
@@ -130,8 +135,12 @@ export const bench = Command.make(
       Flag.withDescription("where the pictures go (default docs/bench)")
     )
   },
-  Effect.fnUntraced(function* ({ json, out, scenario, ...given }) {
-    const settings: Settings = { ...given, cores: os.availableParallelism() }
+  Effect.fnUntraced(function* ({ json, out, profile, scenario, ...given }) {
+    const settings: Settings = {
+      ...given,
+      cores: os.availableParallelism(),
+      profile: Option.getOrUndefined(Option.map(profile, (folder) => path.resolve(folder)))
+    }
     const wanted = yield* chosen(scenario, settings)
     const folder = path.resolve(process.env.ONCEGATE_DATA_DIR ?? ".oncegate", "bench")
     mkdirSync(path.join(folder, "logs"), { recursive: true })

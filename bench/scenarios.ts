@@ -1,15 +1,11 @@
-import * as FastApi from "./contestants/FastApi.ts"
-import { gate } from "./contestants/Gate.ts"
+import { dbos } from "./contestants/Dbos.ts"
+import { fastapi } from "./contestants/FastApi.ts"
+import { type GateOptions, gate } from "./contestants/Gate.ts"
 import { loaded } from "./contestants/loadedKeys.ts"
+import { redpanda } from "./contestants/Redpanda.ts"
+import { restate } from "./contestants/Restate.ts"
 import type { Cell, LoadSpec, Scenario } from "./Scenario.ts"
 import type { Settings } from "./Settings.ts"
-
-const on = (name: string, load: LoadSpec, contestant = gate({ name: "gate" })): Cell => ({
-  name,
-  kind: "load",
-  contestant,
-  load
-})
 
 const at = (connections: number): LoadSpec => ({ connections })
 
@@ -17,7 +13,14 @@ const paypal = (bytes: number) => [{ pool: { kind: "paypal", bytes }, share: 1 }
 
 /** All that can be measured, in the order in which it is. */
 export const scenarios = (settings: Settings): ReadonlyArray<Scenario> => {
-  const peers: ReadonlyArray<ReturnType<typeof gate>> = [FastApi.fastapi]
+  const ours = (options: Omit<GateOptions, "profile">) => gate({ ...options, profile: settings.profile })
+  const on = (name: string, load: LoadSpec, contestant = ours({ name: "gate" })): Cell => ({
+    name,
+    kind: "load",
+    contestant,
+    load
+  })
+  const others = settings.peers ? [fastapi, dbos, restate, redpanda] : [fastapi]
   return [
     {
       name: "new",
@@ -25,9 +28,9 @@ export const scenarios = (settings: Settings): ReadonlyArray<Scenario> => {
       reference: "pgbench, a row at a time",
       cells: [
         on("gate", at(128)),
-        on("gate, relay off", at(128), gate({ name: "gate", relay: "off" })),
+        on("gate, relay off", at(128), ours({ name: "gate", relay: "off" })),
         { name: "pgbench, a row at a time", kind: "pgbench", clients: 128 },
-        ...peers.map((peer) => on(peer.name, { ...at(128), ceiling: 4_000 }, peer))
+        ...others.map((peer) => on(peer.name, { ...at(128), ceiling: 6_000 }, peer))
       ]
     },
     {
@@ -87,20 +90,20 @@ export const scenarios = (settings: Settings): ReadonlyArray<Scenario> => {
     {
       name: "gates",
       title: "gates side by side, all new, 128 connections",
-      cells: [on("one gate", at(128)), on("two gates", at(128), gate({ name: "two gates", gates: 2 }))]
+      cells: [on("one gate", at(128)), on("two gates", at(128), ours({ name: "two gates", gates: 2 }))]
     },
     {
       name: "runtimes",
       title: "Node and Deno, all new, 128 connections",
-      cells: [on("Node", at(128)), on("Deno", at(128), gate({ name: "Deno", runtime: "deno" }))]
+      cells: [on("Node", at(128)), on("Deno", at(128), ours({ name: "Deno", runtime: "deno" }))]
     },
     {
       name: "kafka",
       title: "Kafka here, away, and no relay: all new, 128 connections, and the backlog afterwards",
       cells: [
         on("relay on", at(128)),
-        on("Kafka away", at(128), gate({ name: "gate", relay: "away" })),
-        on("relay off", at(128), gate({ name: "gate", relay: "off" }))
+        on("Kafka away", at(128), ours({ name: "gate", relay: "away" })),
+        on("relay off", at(128), ours({ name: "gate", relay: "off" }))
       ]
     },
     {
@@ -117,14 +120,14 @@ export const scenarios = (settings: Settings): ReadonlyArray<Scenario> => {
       name: "start",
       title: "from start to ready, database up",
       cells: [
-        { name: "Node", kind: "start", contestant: gate({ name: "gate" }) },
-        { name: "Deno", kind: "start", contestant: gate({ name: "gate", runtime: "deno" }) }
+        { name: "Node", kind: "start", contestant: ours({ name: "gate" }) },
+        { name: "Deno", kind: "start", contestant: ours({ name: "gate", runtime: "deno" }) }
       ]
     },
     {
       name: "kill",
       title: "three kill -9 in 5,000 ids, 32 connections",
-      cells: [gate({ name: "gate" }), ...peers].map((contestant) => ({
+      cells: [ours({ name: "gate" }), ...others].map((contestant) => ({
         name: contestant.name,
         kind: "kill",
         contestant,

@@ -2,7 +2,7 @@ import { copyFileSync, existsSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
 import { run } from "../Process.ts"
-import { httpPeer } from "./httpPeer.ts"
+import { answers, httpPeer } from "./httpPeer.ts"
 
 const source = (name: string) => fileURLToPath(new URL(`../peers/fastapi/${name}`, import.meta.url))
 
@@ -47,7 +47,7 @@ export const fastapi = httpPeer({
           PEER_BROKERS: ground.brokers.join(","),
           PEER_TOPIC: topic
         },
-        ready: `http://127.0.0.1:${port(0)}/healthz`
+        isReady: answers(`http://127.0.0.1:${port(0)}/healthz`)
       }
     ]
   },

@@ -16,8 +16,8 @@ export interface GateOptions {
   /** `off`: no relay while the load runs; `away`: it runs and finds no Kafka. Both are made good afterwards. */
   readonly relay?: "on" | "off" | "away"
   readonly environment?: Readonly<Record<string, string>>
-  /** Arguments of the runtime, as `--cpu-prof`. */
-  readonly runtimeArgs?: ReadonlyArray<string>
+  /** Folder in which Node leaves a CPU profile of each gate when it ends. */
+  readonly profile?: string | undefined
   /** Database to begin with, instead of an empty one, and what to do before the audit. */
   readonly template?: { readonly name: string; readonly clear: (base: Base.Base) => Promise<void> }
 }
@@ -81,13 +81,15 @@ const auditOf = async (environment: Readonly<Record<string, string>>) => {
 export const gate = (options: GateOptions): Contestant => ({
   name: options.name,
   start: Effect.fnUntraced(function* (ground, prefix) {
-    const { environment = {}, gates = 1, relay = "on", runtime = "node", runtimeArgs = [] } = options
+    const { environment = {}, gates = 1, relay = "on", runtime = "node", profile } = options
     const base = yield* Base.fresh(ground, options.template?.name)
     if (options.template === undefined) yield* migrated(base.url)
     const real = environmentOf(ground, base.url, prefix, ground.brokers.join(","))
     const env = { ...real, ...(relay === "away" ? { KAFKA_BROKERS: NOWHERE } : {}), ...environment }
     const command = runtime === "node" ? NODE : DENO
-    const args = [...runtimeArgs, ...(runtime === "node" ? [] : ["run", "-A"]), MAIN, "serve"]
+    const profiling =
+      profile === undefined || runtime !== "node" ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]
+    const args = [...profiling, ...(runtime === "node" ? [] : ["run", "-A"]), MAIN, "serve"]
     const logs = path.join(ground.folder, "logs")
     const up = async (port: number, more: ReadonlyArray<string>, name: string, over = {}) => {
       const began = performance.now()

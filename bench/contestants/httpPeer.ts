@@ -1,4 +1,5 @@
-import { mkdirSync } from "node:fs"
+import { mkdirSync, rmSync } from "node:fs"
+import { connect } from "node:net"
 import path from "node:path"
 import { Effect } from "effect"
 import { freePort } from "../../src/infra/embedded/FreePort.ts"
@@ -14,10 +15,10 @@ export interface PeerProcess {
   readonly args: ReadonlyArray<string>
   readonly cwd?: string
   readonly env: Readonly<Record<string, string>>
-  /** Answers when it takes work. */
-  readonly ready: string
+  /** Whether it takes work. */
+  readonly isReady: () => Promise<true | undefined>
   /** What to do once it does, as registering a service with it. */
-  readonly then?: () => Promise<void>
+  readonly registered?: () => Promise<void>
 }
 
 export interface PeerContext {
@@ -46,6 +47,21 @@ export interface Peer {
 
 const READY_MS = 60_000
 
+/** Ready when it answers a GET. */
+export const answers = (url: string) => () => answersAt(url)
+
+/** Ready when its port can be connected to. */
+export const listens = (port: number) => () =>
+  new Promise<true | undefined>((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port })
+    const say = (answer: true | undefined) => {
+      socket.destroy()
+      resolve(answer)
+    }
+    socket.on("connect", () => say(true))
+    socket.on("error", () => say(undefined))
+  })
+
 /** A service that somebody would use instead: its records have the event's id as key. */
 export const httpPeer = (peer: Peer): Contestant => ({
   name: peer.name,
@@ -63,7 +79,10 @@ export const httpPeer = (peer: Peer): Contestant => ({
     yield* Effect.promise(() => Ledger.createTopic(ground, topic))
     const ports = yield* Effect.forEach(Array.from({ length: peer.ports }), () => freePort())
     const scratch = path.join(ground.folder, "scratch", prefix)
-    mkdirSync(scratch, { recursive: true })
+    yield* Effect.acquireRelease(
+      Effect.sync(() => mkdirSync(scratch, { recursive: true })),
+      () => Effect.sync(() => rmSync(scratch, { recursive: true, force: true }))
+    )
     const context: PeerContext = {
       ground,
       home,
@@ -82,15 +101,15 @@ export const httpPeer = (peer: Peer): Contestant => ({
       Effect.promise(async () => void (await Promise.all(services.map((service) => end(service, 5_000)))))
     )
     const up = async () => {
-      for (const [at, { args, command, cwd, env, ready, then }] of processes.entries()) {
+      for (const [at, { args, command, cwd, env, isReady, registered }] of processes.entries()) {
         const service = launch(command, args, {
           env,
           log: path.join(ground.folder, "logs", `${peer.name}-${at}.log`),
           ...(cwd === undefined ? {} : { cwd })
         })
         services.push(service)
-        await until(service, READY_MS, () => answersAt(ready))
-        await then?.()
+        await until(service, READY_MS, isReady)
+        await registered?.()
       }
     }
     const began = performance.now()

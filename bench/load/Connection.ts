@@ -1,14 +1,17 @@
 import { connect, type Socket } from "node:net"
 
-/** What came back: the status, and the word of a JSON body's `status`; `undefined` where the connection ended instead. */
+/** What came back: the status, and the word of a JSON body's `status`. */
 export interface Reply {
   readonly status: number
   readonly word: string
 }
 
+/** Instead of it: the connection ended after the request went out, or could not be made. */
+export type Ended = "cut" | "refused"
+
 /** One kept-alive HTTP/1.1 connection with one request under way at a time. */
 export interface Connection {
-  readonly send: (request: Buffer, done: (reply: Reply | undefined) => void) => void
+  readonly send: (request: Buffer, done: (reply: Reply | Ended) => void) => void
   readonly close: () => void
 }
 
@@ -35,10 +38,10 @@ const parse = (bytes: Buffer): Reply | undefined => {
 /** A connection that opens at its first request, and anew after it was lost. */
 export const make = (host: string, port: number): Connection => {
   let socket: Socket | undefined
-  let waiting: ((reply: Reply | undefined) => void) | undefined
+  let waiting: ((reply: Reply | Ended) => void) | undefined
   let got: Buffer | undefined
 
-  const settle = (reply: Reply | undefined) => {
+  const settle = (reply: Reply | Ended) => {
     const done = waiting
     waiting = undefined
     got = undefined
@@ -46,6 +49,10 @@ export const make = (host: string, port: number): Connection => {
   }
   const open = () => {
     const opened = connect({ host, port, noDelay: true })
+    let isConnected = false
+    opened.on("connect", () => {
+      isConnected = true
+    })
     opened.on("data", (chunk: Buffer) => {
       got = got === undefined ? chunk : Buffer.concat([got, chunk])
       const reply = parse(got)
@@ -55,7 +62,7 @@ export const make = (host: string, port: number): Connection => {
     opened.on("close", () => {
       if (socket !== opened) return
       socket = undefined
-      settle(undefined)
+      settle(isConnected ? "cut" : "refused")
     })
     return opened
   }

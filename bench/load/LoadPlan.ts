@@ -33,8 +33,9 @@ export interface LoadResult {
   readonly rate: number
   readonly latency: Readonly<Record<"mean" | "p50" | "p90" | "p99" | "p999" | "max", number>>
   readonly perSecond: ReadonlyArray<number>
-  /** Requests that were cut off or refused, and sent again where the plan says so. */
+  /** Requests that went out and whose connection ended before the answer. */
   readonly cut: number
+  /** What was sent again, for whatever reason. */
   readonly sentAgain: number
   /** All deliveries were sent before the time was over. */
   readonly ranDry: boolean

@@ -29,9 +29,9 @@ const from = begin + plan.warmupMs
 const until = plan.measureMs === 0 ? Number.POSITIVE_INFINITY : from + plan.measureMs
 let cost: { cpu: NodeJS.CpuUsage; loop: EventLoopUtilization } | undefined
 
-const count = (reply: Connection.Reply | undefined, since: number) => {
+const count = (reply: Connection.Reply | Connection.Ended, since: number) => {
   const now = performance.now()
-  const name = reply === undefined ? "no answer" : `${reply.status} ${reply.word}`
+  const name = typeof reply === "string" ? reply : `${reply.status} ${reply.word}`
   answers[name] = (answers[name] ?? 0) + 1
   answered += 1
   if (plan.tellEvery > 0 && answered % plan.tellEvery === 0) process.stderr.write(`answered ${answered}\n`)
@@ -46,14 +46,14 @@ const count = (reply: Connection.Reply | undefined, since: number) => {
 const deliver = (connection: Connection.Connection, index: number, since: number, through: () => void) => {
   sent.set(index)
   connection.send(all[index]!, (reply) => {
-    if (reply !== undefined && reply.status >= 200 && reply.status < 300) acked.set(index)
-    if (plan.resend && (reply === undefined || reply.status >= 500)) {
-      if (reply === undefined) cut += 1
+    const status = typeof reply === "string" ? 0 : reply.status
+    if (status >= 200 && status < 300) acked.set(index)
+    if (reply === "cut") cut += 1
+    if (plan.resend && (status === 0 || status >= 500)) {
       sentAgain += 1
       setTimeout(() => deliver(connection, index, since, through), RESEND_MS)
       return
     }
-    if (reply === undefined) cut += 1
     count(reply, since)
     through()
   })
