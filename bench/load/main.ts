@@ -35,7 +35,7 @@ const count = (reply: Connection.Reply | Connection.Ended, since: number) => {
   answers[name] = (answers[name] ?? 0) + 1
   answered += 1
   if (plan.tellEvery > 0 && answered % plan.tellEvery === 0) process.stderr.write(`answered ${answered}\n`)
-  if (since < from || now > until) return
+  if (now < from || now > until) return
   measured += 1
   latency.record(Math.max(1, Math.round((now - since) * 1000)))
   const second = Math.floor((now - from) / 1000)
