@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -16,6 +16,12 @@ export const baseEnvironment = () =>
         entry[1] !== undefined && !/^(DATABASE_URL|KAFKA_|npm_)/.test(entry[0])
     )
   )
+
+/** Programs under way: none outlives us. */
+const underWay = new Set<ChildProcess>()
+process.on("exit", () => {
+  for (const child of underWay) child.kill("SIGKILL")
+})
 
 /** Runs a program to its end: its output. Fails with the last lines of what it said where it ends badly. */
 export const run = (

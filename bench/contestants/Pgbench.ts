@@ -77,7 +77,7 @@ export const measure = Effect.fnUntraced(function* (
         SELECT count(*) FILTER (WHERE status <> 'done')::int AS open, count(*) FILTER (WHERE status = 'done')::int AS done,
                (SELECT count(*)::int FROM webhook_event_log) AS log FROM webhook_dedup_events`
       const sorted = latencies(folder)
-      const clean = failed === 0 && row!.open === 0 && row!.log === 2 * row!.done
+      const clean = sorted.length > 0 && failed === 0 && row!.open === 0 && row!.log === 2 * row!.done
       return {
         rate,
         measured: sorted.length,
