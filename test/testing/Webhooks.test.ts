@@ -34,7 +34,8 @@ const toss = Toss.make({
   secretKey: Redacted.make("test_sk_x"),
   securityKeys: [Redacted.make(tossParty.securityKey)],
   apiOrigin: "http://127.0.0.1:9",
-  keyRetentionMs: KEPT
+  keyRetentionMs: KEPT,
+  places: 100
 })
 
 /** What a gate would answer: the key of the event, or a status. */
