@@ -16,7 +16,12 @@ const checks = [
   {
     name: "types (deno)",
     command: bin("deno"),
-    args: ["check", "--quiet", "--conditions=oncegate-source", ...existing("src", "test", "bench", "examples")]
+    args: [
+      "check",
+      "--quiet",
+      "--conditions=oncegate-source",
+      ...existing("src", "test", "bench", "examples")
+    ]
   },
   { name: "contracts", command: bin("node"), args: ["ops/contracts.mjs", "--check"] },
   { name: "lint and format", command: bin("biome"), args: ["check", "--error-on-warnings", "."] }
