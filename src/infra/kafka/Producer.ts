@@ -4,6 +4,7 @@ import type { Admin, Kafka, Producer as KafkajsProducer, TopicMessages } from "k
 import { Failpoints, failpointPromise } from "../../domain/Failpoint.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { attempt, KafkaFailed } from "./KafkaFailed.ts"
+import { partitionOf } from "./Partition.ts"
 import type { TopicNames } from "./Topics.ts"
 
 /** Time for one transaction, retries included; the broker aborts it a little later by itself. */
@@ -100,11 +101,11 @@ export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, na
         maxInFlightRequests: 1,
         transactionTimeout: TRANSACTION_TIMEOUT_MS,
         allowAutoTopicCreation: false,
-        // Chosen when the record was encoded.
+        // Of a batch, chosen when it was encoded.
         createPartitioner:
           () =>
-          ({ message }) =>
-            message.partition!
+          ({ message, partitionMetadata }) =>
+            message.partition ?? partitionOf(String(message.key), partitionMetadata.length)
       })
     ),
     // Not waited for: a broken connection can take its time, and the successor must not.
