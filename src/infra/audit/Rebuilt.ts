@@ -76,7 +76,7 @@ export const append = (snapshot: Snapshot) => (folded: ReadonlyArray<Folded>) =>
  * the log does not know of a row (its hash, where it was adopted) is not compared.
  */
 const COMPARE = `
-SELECT provider, dedup_key, rebuilt, present, fields FROM (
+SELECT provider, dedup_key, rebuilt, present, to_jsonb(fields) AS fields FROM (
   SELECT provider, dedup_key, r.provider IS NOT NULL AS rebuilt, e.provider IS NOT NULL AS present,
          e.version AS row_version, e.first_seen_at, r.status AS rebuilt_status, r.changed_at AS rebuilt_at,
          array_remove(ARRAY[

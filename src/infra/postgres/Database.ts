@@ -49,7 +49,7 @@ const arrayType = (oid: number) => ({
   serialize: (values: ReadonlyArray<unknown>) => `{${values.map(element).join(",")}}`,
   parse: (text: string) => text
 })
-/** The driver is not let ask the server for them (`Wire.ts`), so it knows ours beforehand. */
+/** The driver may not ask the server for array types (`Wire.ts`): parameters use these, and a result has its arrays as JSON. */
 const ARRAYS = { text: arrayType(1009), int: arrayType(1007), bigint: arrayType(1016), uuid: arrayType(2951) }
 
 const driverOptions = (options: DatabaseOptions, ssl: DatabaseTls, name: string) => ({
