@@ -70,7 +70,7 @@ export const mutants: ReadonlyArray<Mutant> = [
     caught: [
       {
         file: "test/faults/Database.test.ts",
-        test: "a database that refuses (read-only, no connections left) is answered 503 with Retry-After, and no claim without custody"
+        test: "a database that refuses is answered 503 with Retry-After, without a claim, and 200 as soon as it serves again"
       }
     ]
   },
