@@ -192,8 +192,11 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
   const watch = Effect.gen(function* () {
     let calmSince = now()
     while (now() - calmSince < CALM_MS) {
-      for (const ticket of [...unlisted.values(), ...strangers.values()])
-        if (now() - ticket.since > PATIENCE_MS) putOff(ticket)
+      for (const line of [unlisted, strangers])
+        for (const ticket of line.values()) {
+          if (now() - ticket.since <= PATIENCE_MS) break // those behind came later
+          putOff(ticket)
+        }
       pump()
       if (waiting.size > behind.size) calmSince = now()
       yield* Effect.sleep(GAP_MS)
