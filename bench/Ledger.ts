@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto"
 import kafkajs from "kafkajs"
+import "../src/infra/kafka/KafkajsIdleTimer.ts"
 import type { Ground } from "./Ground.ts"
 
 const client = (ground: Ground) =>
@@ -19,6 +20,8 @@ export interface Seen {
   readonly records: number
   /** Between the first record and the last one so far. */
   readonly spanSeconds: number
+  /** Why reading ended, where it did. */
+  readonly failure: string | undefined
   /** From the row's time (header `ce_time`) to here, in milliseconds, where the record has one. */
   readonly delays: ReadonlyArray<number>
   readonly stop: () => Promise<void>
@@ -42,13 +45,16 @@ const present = async (ground: Ground, topic: string) => {
 export const follow = async (ground: Ground, topic: string, idOf: IdOf): Promise<Seen> => {
   const byId = new Map<string, number>()
   const delays: Array<number> = []
-  const seen = { records: 0, firstAt: 0, lastAt: 0 }
+  const seen = { records: 0, firstAt: 0, lastAt: 0, failure: undefined as string | undefined }
   await present(ground, topic)
   const consumer = client(ground).consumer({
     groupId: `bench-${randomBytes(6).toString("hex")}`,
     readUncommitted: false,
     maxWaitTimeInMs: 20,
     allowAutoTopicCreation: false
+  })
+  consumer.on(consumer.events.CRASH, ({ payload }) => {
+    if (!payload.restart) seen.failure = payload.error.message
   })
   await consumer.connect()
   await consumer.subscribe({ topics: [topic], fromBeginning: true })
@@ -78,6 +84,9 @@ export const follow = async (ground: Ground, topic: string, idOf: IdOf): Promise
     get spanSeconds() {
       return (seen.lastAt - seen.firstAt) / 1000
     },
+    get failure() {
+      return seen.failure
+    },
     stop: () => consumer.disconnect()
   }
 }
@@ -98,13 +107,14 @@ export const dropTopics = async (ground: Ground, prefix: string) => {
   await admin.disconnect()
 }
 
-/** Waits until `isEnough`, or nothing more comes for `quietMs`. Seconds since the call. */
+/** Waits until `isEnough`, or nothing more comes for `quietMs`. Seconds since the call. Fails where reading ended. */
 export const settled = async (seen: Seen, quietMs: number, isEnough: () => boolean) => {
   const began = Date.now()
   let last = seen.records
   let lastAt = began
   while (!isEnough() && Date.now() - lastAt < quietMs) {
     await new Promise((resolve) => setTimeout(resolve, 50))
+    if (seen.failure !== undefined) throw new Error(`the records cannot be read: ${seen.failure}`)
     if (seen.records !== last) {
       last = seen.records
       lastAt = Date.now()

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
-import { run } from "../Process.ts"
+import { NODE, run } from "../Process.ts"
 import { nameOf, type Pool } from "./Kind.ts"
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url))
@@ -35,14 +35,7 @@ export const open = (
     await Promise.all(
       Array.from({ length: os.availableParallelism() }, async () => {
         for (let next = missing.shift(); next !== undefined; next = missing.shift())
-          await run(process.execPath, [
-            MAIN,
-            stateDir,
-            JSON.stringify(pool),
-            String(next.at),
-            String(size),
-            next.file
-          ])
+          await run(NODE, [MAIN, stateDir, JSON.stringify(pool), String(next.at), String(size), next.file])
       })
     )
     return wanted.map(({ file }) => file)

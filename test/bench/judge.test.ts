@@ -38,6 +38,7 @@ it("what was answered and is not there is lost; there twice, or never sent, is a
       ]),
       records: 4,
       spanSeconds: 0,
+      failure: undefined,
       delays: [],
       stop: async () => {}
     }
