@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto"
+import { deflateRawSync, inflateRawSync } from "node:zlib"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 
 /** A body as it is stored: salt, nonce, ciphertext and tag in one. */
@@ -20,7 +21,7 @@ export interface MasterKey {
   readonly key: Redacted.Redacted<Uint8Array>
 }
 
-/** Keeps bodies: AES-256-GCM under a key derived by HKDF from a master key and the row's salt, bound to the row. */
+/** Keeps bodies: deflated, then AES-256-GCM under a key derived by HKDF from a master key and the row's salt, bound to the row. */
 export class Custody extends Context.Service<
   Custody,
   {
@@ -36,13 +37,31 @@ export class Custody extends Context.Service<
 const SALT = 16
 const NONCE = 12
 const TAG = 16
-const INFO = "oncegate payload v1"
+/** Bodies are deflated before they are sealed: less WAL than the time is worth. Those of version 1 were not. */
+const DEFLATED = "oncegate payload v2"
+const PLAIN = "oncegate payload v1"
+/** JSON repeats itself within a few kilobytes; a greater window costs time to set up. */
+const DEFLATE = { level: 3, windowBits: 12 }
+/** More than any body that was ever taken in. */
+const INFLATE = { maxOutputLength: 64 * 1_048_576 }
 
 /** A blob moved to another row does not open there. */
 const bound = (provider: string, dedupKey: string) => Buffer.from(`${provider}\n${dedupKey}`, "utf8")
 
-const derive = (master: Redacted.Redacted<Uint8Array>, salt: Uint8Array) =>
-  Buffer.from(hkdfSync("sha256", Redacted.value(master), salt, INFO, 32))
+const derive = (master: Redacted.Redacted<Uint8Array>, salt: Uint8Array, info: string) =>
+  Buffer.from(hkdfSync("sha256", Redacted.value(master), salt, info, 32))
+
+/** Throws where these bytes were not sealed so. */
+const unsealed = (master: Redacted.Redacted<Uint8Array>, aad: Buffer, bytes: Buffer, info: string) => {
+  const decipher = createDecipheriv(
+    "aes-256-gcm",
+    derive(master, bytes.subarray(0, SALT), info),
+    bytes.subarray(SALT, SALT + NONCE)
+  )
+  decipher.setAAD(aad)
+  decipher.setAuthTag(bytes.subarray(-TAG))
+  return Buffer.concat([decipher.update(bytes.subarray(SALT + NONCE, -TAG)), decipher.final()])
+}
 
 /** The first key seals, all of them open. */
 export const make = (keys: readonly [MasterKey, ...Array<MasterKey>]) => {
@@ -53,28 +72,31 @@ export const make = (keys: readonly [MasterKey, ...Array<MasterKey>]) => {
       const random = randomBytes(SALT + NONCE)
       const cipher = createCipheriv(
         "aes-256-gcm",
-        derive(first.key, random.subarray(0, SALT)),
+        derive(first.key, random.subarray(0, SALT), DEFLATED),
         random.subarray(SALT)
       )
       cipher.setAAD(bound(provider, dedupKey))
       return {
         keyId: first.id,
-        bytes: Buffer.concat([random, cipher.update(body), cipher.final(), cipher.getAuthTag()])
+        bytes: Buffer.concat([
+          random,
+          cipher.update(deflateRawSync(body, DEFLATE)),
+          cipher.final(),
+          cipher.getAuthTag()
+        ])
       }
     },
     open: (provider, dedupKey, { keyId, bytes }) => {
       const master = byId.get(keyId)
       if (master === undefined) return Effect.fail(new MasterKeyMissing({ keyId }))
+      const aad = bound(provider, dedupKey)
       return Effect.try({
         try: () => {
-          const decipher = createDecipheriv(
-            "aes-256-gcm",
-            derive(master, bytes.subarray(0, SALT)),
-            bytes.subarray(SALT, SALT + NONCE)
-          )
-          decipher.setAAD(bound(provider, dedupKey))
-          decipher.setAuthTag(bytes.subarray(-TAG))
-          return Buffer.concat([decipher.update(bytes.subarray(SALT + NONCE, -TAG)), decipher.final()])
+          try {
+            return inflateRawSync(unsealed(master, aad, bytes, DEFLATED), INFLATE)
+          } catch {
+            return unsealed(master, aad, bytes, PLAIN)
+          }
         },
         catch: () => new CustodyBroken()
       })
