@@ -21,12 +21,12 @@ const explain = ({ host, port, variable }: ServerOptions, code: string | undefin
       ? `port ${port} on ${host} may not be used by this user: set ${variable} to 1024 or higher`
       : `cannot listen on ${host}:${port} (${code ?? "unknown"}): check the host and ${variable}`
 
-/** How long kept connections are still listened to after no new one is taken: a request may be on its way. */
-const GRACE_MS = 1_000
+/** Kept connections are listened to until no request has come for so long: the next one may be on its way. */
+const QUIET_MS = 1_000
 
 /**
  * An HTTP listener that lives as long as the scope. At its end it takes no new connection; what still comes on those
- * that are open is answered, for a moment; answers in progress are finished within `drainMs`.
+ * that are open is answered, until it is quiet there; answers in progress are finished within `drainMs`.
  */
 export const listen = Effect.fnUntraced(function* (
   options: ServerOptions,
@@ -53,10 +53,15 @@ export const listen = Effect.fnUntraced(function* (
     }),
     (server) =>
       Effect.callback<void>((resume) => {
-        const grace = setTimeout(() => server.closeIdleConnections(), GRACE_MS)
+        const goQuiet = () => server.closeIdleConnections()
+        let quiet = setTimeout(goQuiet, QUIET_MS)
+        server.on("request", () => {
+          clearTimeout(quiet)
+          quiet = setTimeout(goQuiet, QUIET_MS)
+        })
         const limit = setTimeout(() => server.closeAllConnections(), drainMs)
         const closed = () => {
-          clearTimeout(grace)
+          clearTimeout(quiet)
           clearTimeout(limit)
           resume(Effect.void)
         }
