@@ -1,3 +1,4 @@
+import os from "node:os"
 import { defaultServerConditions } from "vite"
 import { defineConfig } from "vitest/config"
 
@@ -11,6 +12,8 @@ export default defineConfig({
     globalSetup: ["test/support/globalSetup.ts"],
     // Processes, not threads: tests send signals, and adapters hold sockets that a thread would not give back.
     pool: "forks",
+    // Most of them wait for a server or a process most of the time.
+    maxWorkers: Math.max(2, os.availableParallelism() - 1),
     testTimeout: 30_000,
     // The first one to ask waits for the broker, with its download where it is not there yet.
     hookTimeout: 180_000

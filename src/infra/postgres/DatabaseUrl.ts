@@ -5,7 +5,7 @@ import { authorityOf } from "../tls/Authority.ts"
 export type DatabaseTls =
   | false
   | { readonly rejectUnauthorized: false }
-  | { readonly rejectUnauthorized: true; readonly host: string; readonly ca?: string }
+  | { readonly rejectUnauthorized: true; readonly ca?: string }
 
 export interface DatabaseUrl {
   /** For the driver: without what stands for TLS, which it would read in its own way. */
@@ -15,15 +15,25 @@ export interface DatabaseUrl {
 
 const MODES = ["disable", "require", "verify-full"] as const
 
+/** A list of hosts (`a:5432,b:5432`) is no URL: it is read with its first one. */
+const firstHost = (text: string) => {
+  const [, before, hosts, after] = /^(\w+:\/\/(?:[^@/?]*@)?)([^/?@]*,[^/?@]*)(.*)$/.exec(text) ?? []
+  return hosts === undefined
+    ? { hosts, one: text }
+    : { hosts, one: `${before}${hosts.split(",", 1)[0]}${after}` }
+}
+
 /**
  * Reads a `DATABASE_URL`. Of libpq's parameters for TLS it knows `sslmode` (`disable`, the default; `require`: encrypted,
  * to whomever; `verify-full`: to the host that is named, by its certificate) and `sslrootcert`, a PEM file of the
  * authorities to trust instead of the runtime's own. Fails with what was expected, never with the URL.
  */
 export const readDatabaseUrl = (text: string): DatabaseUrl | { readonly expected: string } => {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const { hosts, one } = firstHost(text)
+  const url = URL.canParse(one) ? new URL(one) : undefined
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
     return { expected: "postgres://user:password@host:port/database" }
+  const forDriver = () => (hosts === undefined ? url.href : url.href.replace(`@${url.host}`, `@${hosts}`))
   const given = url.searchParams.get("sslmode") ?? "disable"
   const file = url.searchParams.get("sslrootcert")
   const mode = MODES.find((known) => known === given)
@@ -32,11 +42,10 @@ export const readDatabaseUrl = (text: string): DatabaseUrl | { readonly expected
   if (mode === undefined) return { expected: `a URL whose sslmode is ${MODES.join(", ")}` }
   if (file !== null && mode !== "verify-full")
     return { expected: "a URL that has sslrootcert together with sslmode=verify-full only" }
-  if (mode === "disable") return { url: url.href, tls: false }
-  if (mode === "require") return { url: url.href, tls: { rejectUnauthorized: false } }
-  // Named for the check of the certificate: for an address the driver names no host, and then any of ours would do.
-  const verified = { rejectUnauthorized: true, host: url.hostname.replace(/^\[|\]$/g, "") } as const
-  if (file === null) return { url: url.href, tls: verified }
+  if (mode === "disable") return { url: forDriver(), tls: false }
+  if (mode === "require") return { url: forDriver(), tls: { rejectUnauthorized: false } }
+  const verified = { rejectUnauthorized: true } as const
+  if (file === null) return { url: forDriver(), tls: verified }
   let ca: string | undefined
   try {
     ca = authorityOf(readFileSync(file, "utf8"))
@@ -45,5 +54,5 @@ export const readDatabaseUrl = (text: string): DatabaseUrl | { readonly expected
   }
   return ca === undefined
     ? { expected: "a URL whose sslrootcert is a file of PEM certificates that can be read" }
-    : { url: url.href, tls: { ...verified, ca } }
+    : { url: forDriver(), tls: { ...verified, ca } }
 }

@@ -45,8 +45,12 @@ interface Address {
 /** The driver swallows the errors of a list of hosts: it is given one at a time. */
 const hostOf = (url: string, turn: number) => {
   const { host, port } = postgres(url, { max: 1 }).options
-  return host.length === 1 ? {} : { host: host[turn % host.length]!, port: port[turn % port.length]! }
+  return { host: host[turn % host.length]!, port: port[turn % port.length]! }
 }
+
+/** The certificate must be this host's: where it is an address the driver names none, and then any of ours would do. */
+const named = (ssl: NonNullable<Options["ssl"]>, host: string) =>
+  typeof ssl === "object" ? { ...ssl, host: host.replace(/^\[|\]$/g, "") } : ssl
 
 const connectionLost = () => Object.assign(new Error("the connection is lost"), { code: "CONNECTION_LOST" })
 
@@ -80,9 +84,11 @@ export const open = (url: string, options: Options, pace: Pace): Wire => {
   }
   const make = () => {
     turn = pace.turn
+    const address = hostOf(url, turn)
     const mine: Options & { socket: typeof dial } = {
       ...options,
-      ...hostOf(url, turn),
+      ...address,
+      ssl: named(options.ssl ?? false, address.host),
       max: 1,
       max_lifetime: null,
       // It would ask each connection for the types, and let a failure of that end the process.
