@@ -291,6 +291,11 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
           assert.match(metrics.text, /^oncegate_oldest_open_seconds\{endpoint="toss"\} [0-9.]+$/m)
           assert.match(metrics.text, /^oncegate_webhooks_total\{.*endpoint="paypal".*\} [1-9]/m)
           assert.match(metrics.text, /^oncegate_store_up 1$/m)
+          for (const name of ["group_rows", "group_wait_seconds", "statement_seconds"])
+            assert.match(
+              metrics.text,
+              new RegExp(`^oncegate_${name}_count\\{.*statement="claim".*\\} [1-9]`, "m")
+            )
           const status = (yield* ask("/v1/status")).body
           assert.deepStrictEqual(
             status.endpoints.map(({ endpoint }: { endpoint: string }) => endpoint),

@@ -31,6 +31,7 @@ export const makeLookAside = Effect.fnUntraced(function* (sql: postgres.Sql) {
 
   /** Everything that the gate compares with its clock moves back. */
   const wait = yield* Grouping.make<{ readonly name: string; readonly minutes: number }, void>({
+    name: "look_aside",
     maxRows: 500,
     inFlight: 1,
     exclusive: ({ name }) => [name],
@@ -50,6 +51,7 @@ export const makeLookAside = Effect.fnUntraced(function* (sql: postgres.Sql) {
   })
 
   const left = yield* Grouping.make<string, Left>({
+    name: "look_aside",
     maxRows: 500,
     inFlight: 1,
     exclusive: (name) => [name],

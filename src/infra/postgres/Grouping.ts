@@ -1,12 +1,16 @@
 import { Effect, Exit } from "effect"
 import type { DatabaseError } from "./DatabaseError.ts"
+import * as GroupMetrics from "./GroupMetrics.ts"
 
 interface Waiting<Item, Answer> {
   readonly item: Item
+  readonly since: number
   readonly resume: (answer: Effect.Effect<Answer, DatabaseError>) => void
 }
 
 export interface GroupingOptions<Item, Answer> {
+  /** Of the statement, in metrics. */
+  readonly name: string
   readonly maxRows: number
   /** Statements in flight at once; each takes one connection. */
   readonly inFlight: number
@@ -32,6 +36,7 @@ const REPEATS = 20
  */
 export const make = Effect.fnUntraced(function* <Item, Answer>(options: GroupingOptions<Item, Answer>) {
   const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const tell = GroupMetrics.of(options.name)
   const queue: Array<Waiting<Item, Answer>> = []
   let inFlight = 0
   let scheduled = false
@@ -84,12 +89,28 @@ export const make = Effect.fnUntraced(function* <Item, Answer>(options: Grouping
             })
     })
 
+  /** What waits longest stands first. */
+  const measured = (group: ReadonlyArray<Waiting<Item, Answer>>) =>
+    Effect.suspend(() => {
+      const begun = performance.now()
+      return Effect.andThen(
+        settle(group),
+        Effect.suspend(() =>
+          tell({
+            rows: group.length,
+            waitedMs: begun - group[0]!.since,
+            statementMs: performance.now() - begun
+          })
+        )
+      )
+    })
+
   const pump = () => {
     scheduled = false
     while (inFlight < options.inFlight && queue.length > 0) {
       const group = take()
       inFlight += 1
-      fork(settle(group)).addObserver((exit) => {
+      fork(measured(group)).addObserver((exit) => {
         inFlight -= 1
         // A defect is a fault of ours: whoever waits must not wait for ever.
         if (Exit.isFailure(exit))
@@ -102,7 +123,7 @@ export const make = Effect.fnUntraced(function* <Item, Answer>(options: Grouping
   return (item: Item): Effect.Effect<Answer, DatabaseError> =>
     Effect.uninterruptible(
       Effect.callback<Answer, DatabaseError>((resume) => {
-        queue.push({ item, resume })
+        queue.push({ item, since: performance.now(), resume })
         if (!scheduled) {
           scheduled = true
           setImmediate(pump)

@@ -44,6 +44,7 @@ const make = Effect.gen(function* () {
   const claim = yield* makeClaim(committed)
 
   const submitComplete = yield* Grouping.make<CompleteRow, CompleteResult>({
+    name: "complete",
     maxRows: Grouping.MAX_ROWS,
     inFlight: Grouping.IN_FLIGHT,
     exclusive: (row) => [
@@ -78,6 +79,7 @@ const make = Effect.gen(function* () {
   })
 
   const submitFail = yield* Grouping.make<FailRow, FailResult>({
+    name: "fail",
     maxRows: Grouping.MAX_ROWS,
     inFlight: 1,
     exclusive: (row) => [Grouping.rowName(row.provider, row.dedupKey)],
@@ -107,6 +109,7 @@ const make = Effect.gen(function* () {
   })
 
   const submitRenew = yield* Grouping.make<Claim, boolean>({
+    name: "renew",
     maxRows: 1000,
     inFlight: 1,
     exclusive: (claim) => [Grouping.rowName(claim.endpoint.name, claim.dedupKey)],

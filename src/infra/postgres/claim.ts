@@ -101,6 +101,7 @@ export const makeClaim = Effect.fnUntraced(function* (
     )
 
   const submitClaim = yield* Grouping.make<Waiting, ClaimResult>({
+    name: "claim",
     maxRows: Grouping.MAX_ROWS,
     inFlight: Grouping.IN_FLIGHT,
     exclusive: ({ request: { delivery, identity }, dedupKey, proven }) => {

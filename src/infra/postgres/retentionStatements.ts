@@ -12,7 +12,8 @@ const CUTOFF = `clock_timestamp() - $1::bigint * interval '1 ms'`
  * Bodies, by the log: it tells in the order of time which events ended, so no index on bodies or rows is needed, and
  * each row of the log is walked twice in its life. The sweep ends before the first row that is too young.
  *
- * Whoever has the mark sweeps; the others pass by. A done event stays done, so what its row said in this snapshot still
+ * Whoever has the mark sweeps; the others pass by. Bodies are locked in key order, for the sweep of the other mark and a
+ * rotation of keys may be at them too. A done event stays done, so what its row said in this snapshot still
  * holds at the deletion; a key that was purged and claimed anew in between has another body, which this snapshot cannot
  * see. What is passed by here (a body of a done event that a longer retention kept) goes with its key at last.
  */
@@ -26,8 +27,8 @@ WITH mark AS (
      WHERE position > mark.log_position ORDER BY position LIMIT ${LOG_PAGE}) l
 ), old AS (
   SELECT * FROM page WHERE position < coalesce((SELECT min(position) FROM page WHERE at >= cutoff), 9223372036854775807)
-), gone AS (
-  DELETE FROM webhook_payloads p USING old o, webhook_dedup_events e
+), due AS (
+  SELECT p.provider, p.dedup_key FROM webhook_payloads p, old o, webhook_dedup_events e
    WHERE o.type IN ('Completed', 'Dismissed', 'Reinterpreted')
      ${
        factless
@@ -36,6 +37,9 @@ WITH mark AS (
      }
      AND p.provider = o.provider AND p.dedup_key = o.dedup_key
      AND e.provider = o.provider AND e.dedup_key = o.dedup_key AND e.status = 'done' AND e.changed_at < o.cutoff
+   ORDER BY p.provider, p.dedup_key FOR UPDATE OF p
+), gone AS (
+  DELETE FROM webhook_payloads p USING due WHERE p.provider = due.provider AND p.dedup_key = due.dedup_key
   RETURNING 1
 ), moved AS (
   UPDATE retention_marks m
