@@ -34,7 +34,7 @@ export interface RelayPace extends Pace {
 
 const PACE: RelayPace = {
   pageRows: 6000,
-  transactionMs: 20,
+  transactionMs: 40,
   busyMs: 5,
   idleMs: 250,
   recommitMs: 86_400_000,
