@@ -3,6 +3,7 @@ import { Effect, Redacted } from "effect"
 import { database } from "../../src/cli/Service.ts"
 import { freePort } from "../../src/infra/embedded/FreePort.ts"
 import * as Migrations from "../../src/infra/postgres/Migrations.ts"
+import { gateEnvironment } from "../../src/infra/simulator/gateEnvironment.ts"
 import * as Base from "../Base.ts"
 import type { Contestant } from "../Contestant.ts"
 import type { Ground } from "../Ground.ts"
@@ -33,15 +34,7 @@ const environmentOf = ({ simulator }: Ground, databaseUrl: string, prefix: strin
   KAFKA_TOPIC_PREFIX: prefix,
   MASTER_KEYS: `bench:${Buffer.from("0123456789abcdefghijklmnopqrstuv").toString("base64")}`,
   ADMIN_TOKEN: "an admin token of thirty-two characters",
-  PAYPAL_WEBHOOK_ID: simulator.webhookId,
-  PAYPAL_ENVIRONMENT: "sandbox",
-  PAYPAL_CERT_ORIGIN: simulator.origin,
-  PAYPAL_API_ORIGIN: simulator.origin,
-  PAYPAL_CA_FILE: simulator.caFile,
-  TOSS_SECRET_KEY: simulator.tossSecretKey,
-  TOSS_SECURITY_KEYS: simulator.securityKeys.join(","),
-  TOSS_API_ORIGIN: simulator.origin,
-  ALLOW_TEST_PROVIDERS: "yes",
+  ...gateEnvironment(simulator),
   HOST: "127.0.0.1",
   ADMIN_PORT: "0"
 })

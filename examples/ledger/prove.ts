@@ -12,6 +12,7 @@ import { Effect, Redacted, References } from "effect"
 import postgres from "postgres"
 import * as EmbeddedPostgres from "../../src/infra/embedded/EmbeddedPostgres.ts"
 import * as KeptKafka from "../../src/infra/embedded/KeptKafka.ts"
+import { gateEnvironment } from "../../src/infra/simulator/gateEnvironment.ts"
 import * as SimulatorServer from "../../src/infra/simulator/SimulatorServer.ts"
 import { balanceTable, readBalances } from "./balances.ts"
 import { compareSums, type Expectation } from "./expectedSums.ts"
@@ -150,15 +151,7 @@ const proof = Effect.gen(function* () {
     KAFKA_BROKERS: kafka.brokers.join(","),
     MASTER_KEYS: `proof:${randomBytes(32).toString("base64")}`,
     ADMIN_TOKEN: "a token for the time of this proof only",
-    PAYPAL_WEBHOOK_ID: simulator.webhookId,
-    PAYPAL_ENVIRONMENT: "sandbox",
-    PAYPAL_CERT_ORIGIN: simulator.origin,
-    PAYPAL_API_ORIGIN: simulator.origin,
-    PAYPAL_CA_FILE: simulator.caFile,
-    TOSS_SECRET_KEY: simulator.tossSecretKey,
-    TOSS_SECURITY_KEYS: simulator.securityKeys.join(","),
-    TOSS_API_ORIGIN: simulator.origin,
-    ALLOW_TEST_PROVIDERS: "yes",
+    ...gateEnvironment(simulator),
     HOST: "127.0.0.1",
     PORT: "0",
     ADMIN_PORT: "0",

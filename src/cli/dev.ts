@@ -6,6 +6,7 @@ import * as EmbeddedPostgres from "../infra/embedded/EmbeddedPostgres.ts"
 import * as KeptKafka from "../infra/embedded/KeptKafka.ts"
 import { pseudonymKey } from "../infra/postgres/Endpoints.ts"
 import * as Migrations from "../infra/postgres/Migrations.ts"
+import { gateEnvironment } from "../infra/simulator/gateEnvironment.ts"
 import * as SimulatorServer from "../infra/simulator/SimulatorServer.ts"
 import * as Logs from "../infra/telemetry/Logs.ts"
 import * as DevFolder from "./DevFolder.ts"
@@ -71,17 +72,9 @@ export const dev = Command.make(
       const made = {
         MASTER_KEYS: kept.masterKeys,
         ADMIN_TOKEN: kept.adminToken,
-        PAYPAL_WEBHOOK_ID: simulator.webhookId,
-        PAYPAL_ENVIRONMENT: "sandbox",
         PAYPAL_CLIENT_ID: simulator.clientId,
         PAYPAL_CLIENT_SECRET: simulator.clientSecret,
-        PAYPAL_CERT_ORIGIN: simulator.origin,
-        PAYPAL_API_ORIGIN: simulator.origin,
-        PAYPAL_CA_FILE: simulator.caFile,
-        TOSS_SECRET_KEY: simulator.tossSecretKey,
-        TOSS_SECURITY_KEYS: simulator.securityKeys.join(","),
-        TOSS_API_ORIGIN: simulator.origin,
-        ALLOW_TEST_PROVIDERS: "yes"
+        ...gateEnvironment(simulator)
       }
       const environment = {
         ...made,

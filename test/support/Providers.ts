@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
+import { gateEnvironment } from "../../src/infra/simulator/gateEnvironment.ts"
 import { makeSigner } from "../../src/infra/simulator/PayPalTransmission.ts"
 import * as PayPalWebhooks from "../../src/infra/simulator/PayPalWebhooks.ts"
 import * as SimulatorClient from "../../src/infra/simulator/SimulatorClient.ts"
@@ -33,15 +34,7 @@ export const environmentOf = ({ simulator }: ProvidersUnderTest, databaseUrl: st
   DATABASE_URL: databaseUrl,
   MASTER_KEYS: `test:${Buffer.from("0123456789abcdefghijklmnopqrstuv").toString("base64")}`,
   ADMIN_TOKEN: "an admin token of thirty-two characters",
-  PAYPAL_WEBHOOK_ID: simulator.webhookId,
-  PAYPAL_ENVIRONMENT: "sandbox",
-  PAYPAL_CERT_ORIGIN: simulator.origin,
-  PAYPAL_API_ORIGIN: simulator.origin,
-  PAYPAL_CA_FILE: simulator.caFile,
-  TOSS_SECRET_KEY: simulator.tossSecretKey,
-  TOSS_SECURITY_KEYS: simulator.securityKeys.join(","),
-  TOSS_API_ORIGIN: simulator.origin,
-  ALLOW_TEST_PROVIDERS: "yes",
+  ...gateEnvironment(simulator),
   HOST: "127.0.0.1",
   PORT: "0",
   ADMIN_PORT: "0",

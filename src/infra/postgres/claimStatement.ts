@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import type { FactRow } from "./completeStatement.ts"
+import { BOOK, type FactRow } from "./completeStatement.ts"
 import type { Connection } from "./Database.ts"
 
 /** One row of a group: a delivery that wants its event's row, with its body sealed. */
@@ -92,19 +92,7 @@ WITH v AS (
   RETURNING id, provider, dedup_key, changed_at, status, version
 ), wanted AS (
   SELECT f.* FROM f JOIN c USING (provider, dedup_key) WHERE c.status = 'done'
-), b AS (
-  INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
-  SELECT provider, effect_key, dedup_key, digest FROM wanted ORDER BY provider, effect_key
-  ON CONFLICT DO NOTHING
-  RETURNING provider, effect_key
-), booked AS (
-  SELECT w.n, w.ord, w.effect_key, CASE
-           WHEN b.effect_key IS NOT NULL THEN true
-           WHEN known.n IS NULL THEN oncegate_repeat('effect')
-           ELSE false END AS new
-    FROM wanted w
-    LEFT JOIN b ON b.provider = w.provider AND b.effect_key = w.effect_key
-    LEFT JOIN known ON known.n = w.n AND known.ord = w.ord
+), ${BOOK}
 ), p AS (
   INSERT INTO webhook_payloads (provider, dedup_key, key_id, sealed)
   SELECT provider, dedup_key, key_id, decode(sealed, 'base64') FROM c JOIN v USING (provider, dedup_key)

@@ -43,6 +43,24 @@ export const effectNames = (provider: string, facts: ReadonlyArray<FactRow>) =>
 export type CompleteResult = "done" | "stale" | "conflict"
 
 /**
+ * CTEs that book the facts of `wanted`, in key order, and tell which of them are `new`. An effect that somebody else
+ * committed after this snapshot is known by its conflict alone: the statement is repeated, to see whether it agrees.
+ */
+export const BOOK = `b AS (
+  INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
+  SELECT provider, effect_key, dedup_key, digest FROM wanted ORDER BY provider, effect_key
+  ON CONFLICT DO NOTHING
+  RETURNING provider, effect_key
+), booked AS (
+  SELECT w.n, w.ord, w.effect_key, CASE
+           WHEN b.effect_key IS NOT NULL THEN true
+           WHEN known.n IS NULL THEN oncegate_repeat('effect')
+           ELSE false END AS new
+    FROM wanted w
+    LEFT JOIN b ON b.provider = w.provider AND b.effect_key = w.effect_key
+    LEFT JOIN known ON known.n = w.n AND known.ord = w.ord`
+
+/**
  * Ends events and books their facts, for a whole group, in one commit.
  *
  * Everything hangs on the fenced change: facts and log rows are selected from what the UPDATE returned, so a worker that
@@ -83,19 +101,7 @@ WITH v AS (
    WHERE f.only_after IS NULL
       OR EXISTS (SELECT FROM billing_effects b WHERE b.provider = f.provider
                     AND b.effect_key >= f.only_after AND b.effect_key < f.only_after || '~')
-), b AS (
-  INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
-  SELECT provider, effect_key, dedup_key, digest FROM wanted ORDER BY provider, effect_key
-  ON CONFLICT DO NOTHING
-  RETURNING provider, effect_key
-), booked AS (
-  SELECT w.n, w.ord, w.effect_key, CASE
-           WHEN b.effect_key IS NOT NULL THEN true
-           WHEN known.n IS NULL THEN oncegate_repeat('effect')
-           ELSE false END AS new
-    FROM wanted w
-    LEFT JOIN b ON b.provider = w.provider AND b.effect_key = w.effect_key
-    LEFT JOIN known ON known.n = w.n AND known.ord = w.ord
+), ${BOOK}
 ), l AS (
   INSERT INTO webhook_event_log (provider, dedup_key, version, type, data, trace)
   SELECT provider, dedup_key, version, type, data, trace FROM (
