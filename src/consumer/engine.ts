@@ -96,6 +96,8 @@ export const make = <R = never>(
       Effect.gen(function* () {
         const broken = yield* Deferred.make<never, KafkaFailed>()
         crash = () => {
+          // At once: what follows the record in its lane must not be handled before it.
+          flow = undefined
           const failed = new KafkaFailed({ operation: "handle", code: "DEFECT", refused: false })
           Deferred.doneUnsafe(broken, Effect.fail(failed))
         }

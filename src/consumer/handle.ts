@@ -170,7 +170,10 @@ export const makeHandle = <R>(needs: HandleNeeds<R>) => {
           break
         case "Failed": {
           failures += 1
-          settled.onFailure?.(outcome.error, current)
+          yield* Effect.try({
+            try: () => settled.onFailure?.(outcome.error, current),
+            catch: () => "onFailure"
+          }).pipe(Effect.catch((name) => Effect.logError(`${name} itself failed: the record goes its way`)))
           if (isFinal(outcome.error) || failures >= retry.maxAttempts)
             return yield* deadLetter(delivery, entry, failures, outcome.error)
           counts.retried += 1

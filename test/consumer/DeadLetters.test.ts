@@ -39,7 +39,10 @@ describe.concurrent("a record that cannot be handled", { timeout: 60_000 }, () =
             : undefined
         )
       ),
-      onFailure: (error) => failures.push(error)
+      onFailure: (error) => {
+        failures.push(error)
+        throw new Error("a hook that fails is nobody's fault but its own")
+      }
     })
     await waitFor("effects", world.effects, (effects) => effects.length >= 3)
     const [letter] = await world.read(`dlq.${world.groupId}`, 1)

@@ -69,6 +69,10 @@ export const startScriptedPostgres = (options: ScriptedOptions) =>
         port: (server.address() as AddressInfo).port,
         accepted: () => accepted,
         open: () => open.size,
+        /** Resets every connection, also one at rest. */
+        resetAll: () => {
+          for (const socket of open) socket.resetAndDestroy()
+        },
         /** The names that clients asked for over TLS. */
         names,
         close

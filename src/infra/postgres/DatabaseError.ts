@@ -44,10 +44,13 @@ const DATA = /^(22|23|54)/
 const fateOf = (code: string): Fate =>
   REPEAT.has(code) ? "repeat" : AMBIGUOUS.has(code) ? "ambiguous" : DATA.test(code) ? "data" : "unavailable"
 
+/** The server refuses to write: of a list of hosts it may be a standby, and the primary another one. */
+const READ_ONLY = "25006"
+
 /** The server answered with an error and goes on serving the connection; after any other failure it is not believed. */
 export const isOrdinary = (thrown: unknown) => {
-  const { name, severity } = (thrown ?? {}) as { name?: unknown; severity?: unknown }
-  return name === "PostgresError" && severity === "ERROR"
+  const { code, name, severity } = (thrown ?? {}) as { code?: unknown; name?: unknown; severity?: unknown }
+  return name === "PostgresError" && severity === "ERROR" && code !== READ_ONLY
 }
 
 /** Maps whatever the driver threw; called nowhere but here and in Database.ts. */

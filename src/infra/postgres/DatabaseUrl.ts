@@ -33,7 +33,8 @@ export const readDatabaseUrl = (text: string): DatabaseUrl | { readonly expected
   const url = URL.canParse(one) ? new URL(one) : undefined
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
     return { expected: "postgres://user:password@host:port/database" }
-  const forDriver = () => (hosts === undefined ? url.href : url.href.replace(`@${url.host}`, `@${hosts}`))
+  const forDriver = () =>
+    hosts === undefined ? url.href : url.href.replace(/^(\w+:\/\/(?:[^@/?]*@)?)[^/?]*/, `$1${hosts}`)
   const given = url.searchParams.get("sslmode") ?? "disable"
   const file = url.searchParams.get("sslrootcert")
   const mode = MODES.find((known) => known === given)

@@ -102,13 +102,18 @@ export const open = (url: string, options: Options, pace: Pace): Wire => {
     lose()
     socket?.destroy()
   }
+  // Over TLS the driver takes our listener off: the socket's own word tells what its error would have.
+  const isGone = () => {
+    if (socket?.destroyed === true) lose()
+    return isLost
+  }
   return {
     get sql() {
-      if (isLost) throw connectionLost()
+      if (isGone()) throw connectionLost()
       made ??= make()
       return made
     },
-    isWhole: () => !isLost,
+    isWhole: () => !isGone(),
     answered: () => {
       isProven = true
       pace.losses = 0

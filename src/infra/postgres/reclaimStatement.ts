@@ -76,7 +76,7 @@ WITH v AS (
                      FOR UPDATE OF d SKIP LOCKED) -- never wait, never deadlock, for a date
 ), p AS (
   INSERT INTO webhook_payloads (provider, dedup_key, key_id, sealed)
-  SELECT v.provider, v.dedup_key, v.key_id, decode(v.sealed, 'base64') FROM u JOIN v USING (n) WHERE NOT u.spent
+  SELECT v.provider, v.dedup_key, v.key_id, decode(v.sealed, 'base64') FROM u JOIN v USING (n)
   -- The hash is that of the row, so this is the same body; a blob that was broken, or whose key is gone, is replaced.
   ON CONFLICT (provider, dedup_key) DO UPDATE SET key_id = EXCLUDED.key_id, sealed = EXCLUDED.sealed
 ), seen AS (

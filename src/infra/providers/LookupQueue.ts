@@ -180,7 +180,9 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
           list = new Set()
           since = begun - REACH_MS
         }
-      } else if (answer.failure.code !== "provider_rate_limited") {
+      } else if (answer.failure.code === "provider_rate_limited") {
+        yield* Effect.sleep(Math.min(answer.failure.retryAfterMs ?? 0, READING_AGAIN_MS))
+      } else {
         list = undefined
         pump()
         yield* Effect.sleep(READING_AGAIN_MS)

@@ -341,6 +341,25 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
       })
     )
 
+    it.effect("a body that comes to an event whose attempts are spent is kept all the same", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        yield* Effect.promise(
+          () =>
+            sql`INSERT INTO webhook_dedup_events (provider, dedup_key) VALUES ('paypal', 'ev_spent_bodiless')`
+        )
+        const store = yield* openStore(url, { policy: { maxAttempts: 1 } })
+        assert.deepStrictEqual(yield* store.claim(delivery("ev_spent_bodiless")), {
+          _tag: "Duplicate",
+          state: "parked"
+        })
+        const kept = yield* Effect.promise(
+          () => sql`SELECT FROM webhook_payloads WHERE dedup_key = 'ev_spent_bodiless'`
+        )
+        assert.strictEqual(kept.length, 1)
+      })
+    )
+
     it.effect("a database error leaves as a code: no text, no value", () =>
       Effect.gen(function* () {
         const { sql, url } = yield* Schema

@@ -1,6 +1,9 @@
+import { subscribe, unsubscribe } from "node:diagnostics_channel"
+import type { Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import * as Database from "../../../src/infra/postgres/Database.ts"
+import * as Wire from "../../../src/infra/postgres/Wire.ts"
 import { until } from "../../support/Gate.ts"
 import { type ScriptedOptions, type Step, startScriptedPostgres } from "../../support/ScriptedPostgres.ts"
 import { makeTestCa } from "../../support/TestCa.ts"
@@ -147,5 +150,37 @@ it.live("over TLS the server is asked by its name, and a lost connection is repl
     yield* until(async () => server.open() === 0)
     assert.strictEqual(yield* send, "answered")
     assert.deepStrictEqual(server.names, ["localhost", "localhost", "localhost"])
+  }).pipe(Effect.scoped)
+)
+
+it.live("a connection that is reset at rest takes no statement, over TLS as without", () =>
+  Effect.gen(function* () {
+    const dates = {
+      notBefore: new Date("2020-01-01T00:00:00Z"),
+      notAfter: new Date("2045-01-01T00:00:00Z")
+    }
+    const { pem, privateKey } = makeTestCa().issue({ name: "localhost", ...dates })
+    const tls = { cert: pem, key: privateKey.export({ type: "pkcs8", format: "pem" }) }
+    const sockets: Array<Socket> = []
+    const note = (message: unknown) => void sockets.push((message as { readonly socket: Socket }).socket)
+    subscribe("net.client.socket", note)
+    yield* Effect.addFinalizer(() => Effect.sync(() => void unsubscribe("net.client.socket", note)))
+    for (const query of ["", "?sslmode=require"]) {
+      const server = yield* startScriptedPostgres({ ...steps(), tls })
+      const wire = Wire.open(
+        `postgres://gate:secret@127.0.0.1:${server.port}/oncegate`,
+        { ssl: query === "" ? false : { rejectUnauthorized: false }, onnotice: () => {} },
+        Wire.newPace()
+      )
+      yield* Effect.promise(() => wire.sql.unsafe("SELECT").simple())
+      // Between the error and the end of its socket the driver would take a statement, and forget it.
+      const isWholeOnce = new Promise<boolean>((resolve) => {
+        const look = () => (sockets.at(-1)!.destroyed ? resolve(wire.isWhole()) : setImmediate(look))
+        look()
+      })
+      server.resetAll()
+      assert.isFalse(yield* Effect.promise(() => isWholeOnce))
+      assert.throws(() => wire.sql, /lost/)
+    }
   }).pipe(Effect.scoped)
 )
