@@ -42,9 +42,6 @@ const must = (isTrue, message) => {
 const entries = Object.entries(manifest.exports).flatMap(([name, target]) =>
   typeof target === "string" ? [] : [{ name: name.slice(2), ...target, source: target["oncegate-source"] }]
 )
-const present = entries.filter(({ source }) => fs.existsSync(at(source)))
-for (const { name, source } of entries.filter((entry) => !present.includes(entry)))
-  console.log(`skipped oncegate/${name}: ${source} is not there yet`)
 
 const ALLOWED = [
   /^(package\.json|README\.md|LICENSE|CHANGELOG\.md|ops\/oncegate\.mjs|ops\/kafka\/pom\.xml)$/,
@@ -66,7 +63,7 @@ const lookInto = (files) => {
   const wanted = [
     ...["package.json", "README.md", "LICENSE", "CHANGELOG.md", "contracts/asyncapi.json", "dist/main.js"],
     ...[...Object.values(manifest.bin), "ops/kafka/pom.xml"],
-    ...present.flatMap((entry) => [entry.types, entry.default].map((file) => file.slice(2))),
+    ...entries.flatMap((entry) => [entry.types, entry.default].map((file) => file.slice(2))),
     ...under("contracts/schemas", /\.json$/),
     ...under("migrations", /\.sql$/),
     ...under("src", /\.pem$/).map((file) => file.replace(/^src/, "dist"))
@@ -115,7 +112,7 @@ try {
     `ok      ${packed.files.length} files, ${Math.round(packed.size / 1024)} KiB packed, nothing strange`
   )
 
-  const probes = present.flatMap(({ name }) => {
+  const probes = entries.flatMap(({ name }) => {
     const own = at("test", "package", `${name}.ts`)
     write(`${name}.probe.ts`, PROBE(`oncegate/${name}`))
     if (!fs.existsSync(own)) return [`${name}.probe.ts`]
@@ -123,7 +120,7 @@ try {
     return [`${name}.probe.ts`, `${name}.ts`]
   })
   // Deno's own way of naming a package.
-  const forDeno = present.map(({ name }) => {
+  const forDeno = entries.map(({ name }) => {
     write(`${name}.npm.ts`, PROBE(`npm:oncegate@${manifest.version}/${name}`))
     return `${name}.npm.ts`
   })
