@@ -36,13 +36,18 @@ it.live(
         outcomes
           .filter(({ headers }) => headers.ce_type === "oncegate.webhook.duplicate.v1")
           .reduce((sum, { data }) => sum + Number(data.count), 0)
-      yield* until(async () => facts.length >= expected.facts.length && duplicates() >= 160)
+      const processed = () =>
+        outcomes.filter(({ headers }) => headers.ce_type === "oncegate.webhook.processed.v1")
+      yield* until(
+        async () => facts.length >= expected.facts.length && duplicates() >= 160 && processed().length >= 80
+      )
 
       assert.deepStrictEqual(sorted(facts.map(foretold)), sorted(expected.facts))
       assert.deepStrictEqual(unmodelled(yield* Effect.promise(() => gate.sql.unsafe<Array<LogRow>>(LOG))), [])
-      const processed = outcomes.filter(({ headers }) => headers.ce_type === "oncegate.webhook.processed.v1")
       assert.deepStrictEqual(
-        processed.map(({ data }) => data.dedup_key).sort(),
+        processed()
+          .map(({ data }) => data.dedup_key)
+          .sort(),
         expected.events.map(({ dedup_key }) => dedup_key).sort()
       )
       assert.strictEqual(duplicates(), 160)
