@@ -49,7 +49,7 @@ const ALLOWED = [
   /^dist\/infra\/providers\/anchors\/\w+\.pem$/,
   /^contracts\/(asyncapi|schemas\/[a-z0-9._]+)\.json$/,
   /^migrations\/\d{4}_\w+\.sql$/,
-  /^docs\/(adr\/)?[a-z0-9.-]+\.(md|svg)$/
+  /^docs\/((adr|bench)\/)?[a-z0-9.-]+\.(md|svg)$/
 ]
 
 const lookInto = (files) => {
