@@ -1,42 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import path from "node:path"
 import { assert, it } from "@effect/vitest"
-import { Effect, Exit, Redacted, Scope } from "effect"
+import { Effect, Redacted } from "effect"
 import postgres from "postgres"
 import { database } from "../../src/cli/Service.ts"
-import * as EmbeddedPostgres from "../../src/infra/embedded/EmbeddedPostgres.ts"
 import * as Migrations from "../../src/infra/postgres/Migrations.ts"
 import { environmentOf, startProviders, until } from "../support/Gate.ts"
+import { ownFolder, ownPostgres } from "../support/OwnPostgres.ts"
 import { serve } from "../support/ServeProcess.ts"
-
-/** A PostgreSQL of this test's own, which it may crash and start again. */
-const ownPostgres = Effect.gen(function* () {
-  const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => mkdtempSync(path.join(tmpdir(), "oncegate-pg-"))),
-    (made) => Effect.sync(() => rmSync(made, { recursive: true, force: true }))
-  )
-  let scope = yield* Scope.make()
-  yield* Effect.addFinalizer(() => Effect.suspend(() => Scope.close(scope, Exit.void)))
-  const up = () =>
-    Effect.map(Scope.provide(EmbeddedPostgres.start({ folder }), scope), ({ url }) => Redacted.value(url))
-  const url = yield* up()
-  return {
-    url,
-    /** Ends it at once, as `pg_ctl -m immediate` does, and starts it again with recovery. */
-    crash: Effect.gen(function* () {
-      const pid = Number(readFileSync(path.join(folder, "data", "postmaster.pid"), "utf8").split("\n")[0])
-      process.kill(pid, "SIGQUIT")
-      yield* Scope.close(scope, Exit.void)
-      scope = yield* Scope.make()
-      assert.strictEqual(yield* up(), url)
-    })
-  }
-})
 
 /** A gate before a database of its own; what it does and says is seen from outside. */
 const makeWorld = Effect.gen(function* () {
-  const pg = yield* ownPostgres
+  const pg = yield* ownPostgres(yield* ownFolder)
   const providers = yield* startProviders
   yield* Migrations.migrate.pipe(Effect.provide(database({ databaseUrl: Redacted.make(pg.url) })))
   const gate = yield* Effect.promise(() =>

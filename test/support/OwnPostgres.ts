@@ -1,3 +1,4 @@
+import assert from "node:assert"
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -29,7 +30,7 @@ export const ownPostgres = Effect.fnUntraced(function* (folder: string) {
       process.kill(Number(pid), "SIGQUIT")
       yield* Scope.close(scope, Exit.void)
       scope = yield* Scope.make()
-      yield* up
+      assert.strictEqual(Redacted.value((yield* up).url), url)
     })
   }
 })

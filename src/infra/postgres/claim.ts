@@ -4,6 +4,7 @@ import { alarm } from "../../domain/Alarm.ts"
 import { type DedupKey, ofConflict } from "../../domain/DedupKey.ts"
 import { failpoint } from "../../domain/Failpoint.ts"
 import { Fence } from "../../domain/Fence.ts"
+import type { DuplicateState } from "../../domain/GateEvent.ts"
 import { type ClaimAnswer, type ClaimRequest, StoreUnavailable } from "../../domain/GateStore.ts"
 import { Policy } from "../../domain/Policy.ts"
 import type { Identity } from "../../domain/Provider.ts"
@@ -180,17 +181,16 @@ export const makeClaim = Effect.fnUntraced(function* (
           ofConflict(identity.dedupKey, delivery.hash),
           "conflict"
         ))
+      /** What the first of these deliveries is told; the others of its group meet what it left. */
+      const once = (state: DuplicateState, first: ClaimAnswer): ClaimAnswer =>
+        twin ? { _tag: "Duplicate", state } : first
       switch (result.result) {
         case "forged":
           return { _tag: "Forged" } satisfies ClaimAnswer
         case "quarantined":
-          return twin
-            ? ({ _tag: "Duplicate", state: "quarantined" } satisfies ClaimAnswer)
-            : ({ _tag: "Quarantined" } satisfies ClaimAnswer)
+          return once("quarantined", { _tag: "Quarantined" })
         case "conflict":
-          return twin
-            ? ({ _tag: "Duplicate", state: "conflict" } satisfies ClaimAnswer)
-            : ({ _tag: "Conflict" } satisfies ClaimAnswer)
+          return once("conflict", { _tag: "Conflict" })
         case "duplicate":
           if (result.spent === true && !twin)
             yield* alarm("attempts_exhausted", "an event was parked: its attempts are spent", {
@@ -198,23 +198,19 @@ export const makeClaim = Effect.fnUntraced(function* (
             })
           return { _tag: "Duplicate", state: result.state } satisfies ClaimAnswer
         case "completed":
-          return twin
-            ? ({ _tag: "Duplicate", state: "done" } satisfies ClaimAnswer)
-            : ({ _tag: "Completed" } satisfies ClaimAnswer)
+          return once("done", { _tag: "Completed" })
         case "claimed":
-          return twin
-            ? ({ _tag: "Duplicate", state: "processing" } satisfies ClaimAnswer)
-            : ({
-                _tag: "Claimed",
-                claim: {
-                  endpoint: delivery.endpoint,
-                  dedupKey: identity.dedupKey,
-                  fence: Fence.make(result.fence),
-                  because: result.because,
-                  failures: result.failures,
-                  trace: request.trace
-                }
-              } satisfies ClaimAnswer)
+          return once("processing", {
+            _tag: "Claimed",
+            claim: {
+              endpoint: delivery.endpoint,
+              dedupKey: identity.dedupKey,
+              fence: Fence.make(result.fence),
+              because: result.because,
+              failures: result.failures,
+              trace: request.trace
+            }
+          })
         case "unknown":
           return yield* new StoreUnavailable({ code: result.error.code })
         default:

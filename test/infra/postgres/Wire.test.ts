@@ -32,6 +32,16 @@ const steps = (...script: Array<Step>) => {
   return { onStatement: () => left.shift() ?? "answer" } satisfies ScriptedOptions
 }
 
+/** What a server of this name needs for TLS. */
+const certified = (name: string) => {
+  const { pem, privateKey } = makeTestCa().issue({
+    name,
+    notBefore: new Date("2020-01-01T00:00:00Z"),
+    notAfter: new Date("2045-01-01T00:00:00Z")
+  })
+  return { cert: pem, key: privateKey.export({ type: "pkcs8", format: "pem" }) }
+}
+
 const timed = <A, E>(self: Effect.Effect<A, E>) =>
   Effect.suspend(() => {
     const begun = performance.now()
@@ -135,12 +145,7 @@ it.live("of a list of hosts the next one is tried after one that does not answer
 
 it.live("over TLS the server is asked by its name, and a lost connection is replaced", () =>
   Effect.gen(function* () {
-    const dates = {
-      notBefore: new Date("2020-01-01T00:00:00Z"),
-      notAfter: new Date("2045-01-01T00:00:00Z")
-    }
-    const { pem, privateKey } = makeTestCa().issue({ name: "localhost", ...dates })
-    const tls = { cert: pem, key: privateKey.export({ type: "pkcs8", format: "pem" }) }
+    const tls = certified("localhost")
     const server = yield* startScriptedPostgres({ ...steps("answer", "reset", "answer", "say nothing"), tls })
     const { send } = yield* connect(`localhost:${server.port}`, "?sslmode=require")
     assert.strictEqual(yield* send, "answered")
@@ -155,12 +160,7 @@ it.live("over TLS the server is asked by its name, and a lost connection is repl
 
 it.live("a connection that is reset at rest takes no statement, over TLS as without", () =>
   Effect.gen(function* () {
-    const dates = {
-      notBefore: new Date("2020-01-01T00:00:00Z"),
-      notAfter: new Date("2045-01-01T00:00:00Z")
-    }
-    const { pem, privateKey } = makeTestCa().issue({ name: "localhost", ...dates })
-    const tls = { cert: pem, key: privateKey.export({ type: "pkcs8", format: "pem" }) }
+    const tls = certified("localhost")
     const sockets: Array<Socket> = []
     const note = (message: unknown) => void sockets.push((message as { readonly socket: Socket }).socket)
     subscribe("net.client.socket", note)
