@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { Connection } from "../postgres/Database.ts"
 import type { LogRow } from "../postgres/LogReader.ts"
-import { EndpointUnknown, LogVersionUnknown } from "./copy.ts"
+import { check } from "./copy.ts"
 import * as KnownEndpoints from "./KnownEndpoints.ts"
 import { type OutRecord, toRecord } from "./Records.ts"
 
@@ -21,15 +21,11 @@ export const make = (connection: Connection) => {
       ({ row_position, ...row }): LogRow => ({ ...row, position: Number(row_position) })
     )
     yield* endpoints.learn(connection, rows)
+    yield* check(rows, (name) => endpoints.of(name) !== undefined)
     const records: Array<{ readonly position: number; readonly record: OutRecord }> = []
     for (const row of rows) {
-      const { position, provider, type, type_version: version } = row
-      if (version !== 1) return yield* new LogVersionUnknown({ type, version, position })
-      const known = endpoints.of(provider)
-      if (type === "BillingEventRecorded" && known === undefined)
-        return yield* new EndpointUnknown({ endpoint: provider })
-      const record = toRecord(row, known)
-      if (record !== undefined) records.push({ position, record })
+      const record = toRecord(row, endpoints.of(row.provider))
+      if (record !== undefined) records.push({ position: row.position, record })
     }
     return records
   })

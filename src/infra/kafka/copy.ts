@@ -56,7 +56,8 @@ interface Prepared {
   readonly batch: Batch | undefined
 }
 
-const check = (rows: ReadonlyArray<LogRow>, isKnown: (name: string) => boolean) => {
+/** Fails where a row is of a later version, or a fact of an endpoint that is not known: whoever publishes must stop. */
+export const check = (rows: ReadonlyArray<LogRow>, isKnown: (name: string) => boolean) => {
   for (const { type, type_version, provider, position } of rows) {
     if (type_version !== 1)
       return Effect.fail(new LogVersionUnknown({ type, version: type_version, position }))
