@@ -81,7 +81,7 @@ export const audit = Command.make(
     "Folds the log of every event and compares it with the tables, and with the topics where Kafka is reachable. Reads " +
       "one snapshot while the gate works on. Names every difference by endpoint and key; exit code 1 on any."
   ),
-  Command.withShortDescription("does everything follow from the log?"),
+  Command.withShortDescription("Does everything follow from the log?"),
   Command.withExamples([
     { command: "oncegate audit", description: "of DATABASE_URL and KAFKA_BROKERS, else of `npm start`" },
     { command: "oncegate audit --rebuild --endpoint toss", description: "the table, made anew from the log" }

@@ -112,7 +112,7 @@ export const bomb = Command.make(
     "The concurrency bomb: one webhook, N times at the same moment. Exit code 0 only if exactly one was processed, all " +
       "others were already processed, and nothing else happened. Shows hash and size of the payload, never its content."
   ),
-  Command.withShortDescription("sends one webhook N times at once"),
+  Command.withShortDescription("Sends one webhook N times at once"),
   Command.withExamples([
     {
       command: "oncegate bomb --provider toss",

@@ -133,7 +133,7 @@ export const rebase = Command.make(
       "Reads the topics and compares them with the log: what they hold is never published again, what they lack is published, and what only " +
       "they know is booked, so that no redelivery bills it twice. Says first what it would do; may be broken off and run again."
   ),
-  Command.withShortDescription("makes Postgres and Kafka agree again"),
+  Command.withShortDescription("Makes Postgres and Kafka agree again"),
   Command.withExamples([
     { command: "oncegate relay rebase", description: "what was found, and what each choice would do" },
     {

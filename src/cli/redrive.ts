@@ -121,7 +121,7 @@ export const redrive = Command.make(
   Command.withDescription(
     "Gives failed or parked events to the gate again, due at once and with their attempts at 0; one by its key, or many by a filter. Cut short, run it again. A done event is refused."
   ),
-  Command.withShortDescription("processes failed or parked events again"),
+  Command.withShortDescription("Processes failed or parked events again"),
   Command.withExamples([
     {
       command: 'oncegate events redrive paypal ev_WH-1 --reason "certificate mended"',

@@ -97,7 +97,7 @@ export const reinterpret = Command.make(
   Command.withDescription(
     "Interprets done events of a type again that made no fact when they came, and books only facts with new effect keys: for a mapping that was added later. Reaches as far back as bodies are kept. Needs the configuration of `serve`."
   ),
-  Command.withShortDescription("books facts of done events for a mapping that was added later"),
+  Command.withShortDescription("Books facts of done events for a mapping that was added later"),
   Command.withExamples([
     {
       command:

@@ -33,7 +33,7 @@ export const relayStatus = Command.make(
     "Where the relay stands: who is active, who stands by, what an alarm wants from you; the checkpoint in Postgres and in Kafka and whether " +
       "they agree; what waits, for how long, and how fast it goes. Looks only: fences nobody."
   ),
-  Command.withShortDescription("is the log on its way to Kafka?"),
+  Command.withShortDescription("Is the log on its way to Kafka?"),
   Command.withExamples([
     {
       command: "oncegate relay status",

@@ -154,7 +154,7 @@ export const replay = Command.make(
     "Publishes a range of the log once more for consumers that rebuild: the same records with the same ids in the same order, marked by the " +
       "header oncegate-replay, to topics under a prefix of their own. Broken off, the same command goes on where it stood, without a gap or a repeat."
   ),
-  Command.withShortDescription("republishes a range of the log"),
+  Command.withShortDescription("Republishes a range of the log"),
   Command.withExamples([
     {
       command: "oncegate replay --topic-prefix rebuild-2025-11. --endpoint paypal --dry-run",

@@ -165,7 +165,7 @@ export const simulate = Command.make(
     "Plays PayPal and Toss against a gate: real formats, valid signatures of the simulator's own key, each event " +
       "delivered several times. Exit code 1 where an event was not processed exactly once."
   ),
-  Command.withShortDescription("plays payment providers against a gate"),
+  Command.withShortDescription("Plays payment providers against a gate"),
   Command.withExamples([
     {
       command: "oncegate simulate --provider all --events 200 --copies 3 --expect expected.json",
