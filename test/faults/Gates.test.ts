@@ -219,9 +219,10 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("gat
       Effect.gen(function* () {
         const { environment, providers, sql } = yield* given
         const entry = path.join("test", "faults", "serve.ts")
+        const patient = { ...environment, LEASE_MS: "30000" }
         const gates = [
-          yield* gateAt({ ...environment, CLOCK_OFFSET_MS: "3600000" }, entry),
-          yield* gateAt({ ...environment, CLOCK_OFFSET_MS: "-3600000" }, entry)
+          yield* gateAt({ ...patient, CLOCK_OFFSET_MS: "3600000" }, entry),
+          yield* gateAt({ ...patient, CLOCK_OFFSET_MS: "-3600000" }, entry)
         ]
         yield* setFaults(providers.client.origin, { api: "toss", delay_ms: 200, status: 503, share: 0.2 })
         let turn = 0
@@ -239,7 +240,7 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("gat
           booked.map(({ name }) => name).sort(),
           expected.facts.map(({ effect_key, endpoint }) => `${endpoint} ${effect_key}`).sort()
         )
-        // 30 s leases, and nobody's clock made one expire early
+        // Nobody's clock made a lease expire early.
         const [expired] = yield* Effect.promise(
           () =>
             sql`SELECT count(*)::int AS count FROM webhook_event_log WHERE data->>'because' = 'lease_expired'`
