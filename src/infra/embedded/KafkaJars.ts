@@ -4,6 +4,7 @@ import path from "node:path"
 import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { freePort } from "./FreePort.ts"
+import { single, toText } from "./KafkaProperties.ts"
 import { isRunning, launch, stop } from "./LocalProcess.ts"
 import { makeFolder } from "./OwnedFolder.ts"
 import { runCommand } from "./RunCommand.ts"
@@ -69,29 +70,6 @@ const jars = Effect.gen(function* () {
   )
 })
 
-const properties = (ports: { readonly broker: number; readonly controller: number }, data: string) => `\
-process.roles=broker,controller
-node.id=1
-# Fixed voters: the dynamic kind stores ports in the metadata, and ours may change between two starts.
-controller.quorum.voters=1@127.0.0.1:${ports.controller}
-listeners=PLAINTEXT://127.0.0.1:${ports.broker},CONTROLLER://127.0.0.1:${ports.controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:${ports.broker}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs=${data}
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
-auto.create.topics.enable=false
-log.cleaner.dedupe.buffer.size=16777216
-`
-
 /** The file whose path in its command line makes a Java process recognisable as the broker of this folder. */
 export const propertiesFile = (folder: string) => path.join(folder, "server.properties")
 
@@ -127,7 +105,7 @@ export const run = Effect.fnUntraced(function* (options: {
     // Formatted beside, then renamed: a kill in the middle leaves nothing that looks formatted.
     const fresh = `${data}.new`
     rmSync(fresh, { recursive: true, force: true })
-    yield* write(file, properties(ports, fresh))
+    yield* write(file, toText(single(ports, fresh)))
     const tool = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", ...LOGGING, ...classpath]
     const format = ["kafka.tools.StorageTool", "format", "-t", options.clusterId, "-c", file]
     const { code, output } = yield* runCommand(java, [...tool, ...format], {
@@ -137,7 +115,7 @@ export const run = Effect.fnUntraced(function* (options: {
     if (code !== 0) return yield* Effect.fail(`Kafka could not format ${data}: ${output.split("\n").at(-1)}`)
     yield* Effect.try({ try: () => renameSync(fresh, data), catch: String })
   }
-  yield* write(file, properties(ports, data))
+  yield* write(file, toText(single(ports, data)))
   const log = path.join(folder, "kafka.log")
   const broker = yield* Effect.acquireRelease(
     launch({
