@@ -1,7 +1,7 @@
-import { ManagedRuntime } from "effect"
+import { Effect, ManagedRuntime } from "effect"
 import postgres from "postgres"
 import { afterEach, beforeEach, expect, it } from "vitest"
-import { Database } from "../../../src/infra/postgres/Database.ts"
+import { type Connection, Database } from "../../../src/infra/postgres/Database.ts"
 import * as LogReader from "../../../src/infra/postgres/LogReader.ts"
 import * as Migrations from "../../../src/infra/postgres/Migrations.ts"
 import { freshSchema } from "../../support/Services.ts"
@@ -33,7 +33,30 @@ const open = async () => {
     }
   }
   const isAhead = (place: LogReader.Place) => runtime.runPromise(LogReader.isAheadOfServer(claims, place))
-  return { sql, next, drain, isAhead, close: () => Promise.all([runtime.dispose(), sql.end({ timeout: 2 })]) }
+  /** Rows that the statement `named` looks at and leaves, while a page is read from a place on. */
+  const lookedAtInVain = async (place: LogReader.Place, named: string) => {
+    let plan: string | undefined
+    const watched: Connection = {
+      ...claims,
+      query: (statement, text, parameters) =>
+        statement !== named
+          ? claims.query(statement, text, parameters)
+          : claims.query<{ "QUERY PLAN": string }>("explain", `EXPLAIN (ANALYZE) ${text}`, parameters).pipe(
+              Effect.tap((lines) =>
+                Effect.sync(() => (plan = lines.map((line) => line["QUERY PLAN"]).join("\n")))
+              ),
+              Effect.andThen(claims.query(statement, text, parameters))
+            )
+    }
+    await runtime.runPromise(LogReader.next(watched, LogReader.startAt(place), 10))
+    if (plan === undefined) throw new Error(`${named} was not asked`)
+    return [...plan.matchAll(/Rows Removed by [^:]+: (\d+)/g)].reduce(
+      (sum, [, rows]) => sum + Number(rows),
+      0
+    )
+  }
+  const close = () => Promise.all([runtime.dispose(), sql.end({ timeout: 2 })])
+  return { sql, next, drain, isAhead, lookedAtInVain, close }
 }
 
 let log: Awaited<ReturnType<typeof open>>
@@ -169,6 +192,15 @@ it("has nothing to say about a log that does not move, and reads little for it",
 
   expect(page.rows.map(({ position }) => position)).toEqual([40_001, 40_002])
   expect(idle).toMatchObject({ rows: [], more: false, next: { head: 40_002 } })
+})
+
+it("does not walk the log for late rows where a large difference has none", async () => {
+  await writeBulk(log.sql, 20_000)
+  const { place } = await log.drain(LogReader.origin, 2000)
+  await writeBulk(log.sql, 10_000, "Y")
+  await log.sql`ANALYZE webhook_event_log`
+
+  expect(await log.lookedAtInVain(place, "relay.lowest_late")).toBe(0)
 })
 
 it("knows a log that was dumped from another server", async () => {
