@@ -54,7 +54,7 @@ export const startAt = (place: Place): Reading => ({ ...place, large: undefined,
 /** Up to this many rows a difference is read by transaction id, sorted again for each page. */
 const SMALL = 10_000
 /** Positions that one statement looks at in a large difference: bounds its time, whatever the log holds. */
-const WINDOW = 50_000
+const WINDOW = 10_000
 
 /** Rows that some topic wants. */
 export const WANTED = `l.type IN ('BillingEventRecorded', 'Completed', 'DuplicateSeen', 'Failed', 'Parked', 'Quarantined',
