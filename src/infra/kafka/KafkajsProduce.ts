@@ -49,6 +49,28 @@ const batchOf = ({ value }: Message) =>
 export const toMessages = (batch: RecordBatch, partition: number): Array<Message> =>
   new Array<Message>(batch.count).fill({ partition, value: batch as unknown as Buffer })
 
+interface Sent {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  readonly firstSequence: number
+}
+const sent = new WeakMap<RecordBatch, Sent>()
+
+/**
+ * When one broker fails, kafkajs repeats the parts of all that have not answered yet, and gives those that are still on
+ * their way new sequence numbers: the broker would take them for other records, and hold them twice.
+ */
+const refuseSecond = (batch: RecordBatch, { firstSequence, producerEpoch, producerId }: Sent) => {
+  const before = sent.get(batch)
+  if (
+    before?.producerId === producerId &&
+    before.producerEpoch === producerEpoch &&
+    before.firstSequence !== firstSequence
+  )
+    throw Object.assign(new Error("a batch was sent a second time"), { code: "LEADER_MOVED" })
+  sent.set(batch, { producerId, producerEpoch, firstSequence })
+}
+
 const encode = (given: ProduceArguments) => {
   const { acks, timeout, producerEpoch, topicData, transactionalId } = given
   const producerId = BigInt(given.producerId)
@@ -59,6 +81,7 @@ const encode = (given: ProduceArguments) => {
       const batch = batchOf(messages[0]!)
       if (!batch || batch.count !== messages.length) throw new Error("a batch was taken apart")
       const transactional = transactionalId != null
+      refuseSecond(batch, { producerId, producerEpoch, firstSequence })
       const sender = { transactional, producerId, producerEpoch, firstSequence, timestampMs }
       return { partition: Number(partition), bytes: batch.seal(sender) }
     })

@@ -1,4 +1,7 @@
 import type { TopicMessages } from "kafkajs"
+import { toMessages } from "./KafkajsProduce.ts"
+import { partitionOf } from "./Partition.ts"
+import { RecordBatch } from "./RecordBatch.ts"
 import type { OutRecord } from "./Records.ts"
 import type { TopicNames } from "./Topics.ts"
 
@@ -22,24 +25,40 @@ export const inTransactions = <A extends { readonly record: OutRecord }>(rows: R
   return parts
 }
 
-/** What kafkajs sends for these records; `headers` come on top of each one's own. */
+/** How many partitions a topic has now. */
+export type PartitionCounts = Readonly<Record<OutRecord["topic"], number>>
+
+/** Records of one transaction, encoded by topic and partition as they are added. */
+export const makeBatches = (names: Pick<TopicNames, "events" | "outcomes">, partitions: PartitionCounts) => {
+  const batches = { events: new Map<number, RecordBatch>(), outcomes: new Map<number, RecordBatch>() }
+  return {
+    /** Bytes that it took; none, and it was not added, where its partition has no room for it below `limit`. */
+    add: ({ topic, ...content }: OutRecord, limit: number): number => {
+      const partition = partitionOf(content.key, partitions[topic])
+      const batch = batches[topic].get(partition) ?? new RecordBatch()
+      batches[topic].set(partition, batch)
+      const before = batch.size
+      return batch.add(content, limit) ? batch.size - before : 0
+    },
+    messages: (): ReadonlyArray<TopicMessages> =>
+      (["events", "outcomes"] as const)
+        .filter((topic) => batches[topic].size > 0)
+        .map((topic) => ({
+          topic: names[topic],
+          messages: [...batches[topic]].flatMap(([partition, batch]) => toMessages(batch, partition))
+        }))
+  }
+}
+
+/** Records as one transaction takes them; `headers` come on top of each one's own. */
 export const messagesOf = (
   records: ReadonlyArray<OutRecord>,
   names: Pick<TopicNames, "events" | "outcomes">,
+  partitions: PartitionCounts,
   headers: Readonly<Record<string, string>> = {}
-): ReadonlyArray<TopicMessages> =>
-  (["events", "outcomes"] as const).flatMap((topic) => {
-    const mine = records.filter((record) => record.topic === topic)
-    return mine.length === 0
-      ? []
-      : [
-          {
-            topic: names[topic],
-            messages: mine.map((record) => ({
-              key: record.key,
-              value: record.value,
-              headers: { ...record.headers, ...headers }
-            }))
-          }
-        ]
-  })
+) => {
+  const batches = makeBatches(names, partitions)
+  for (const record of records)
+    batches.add({ ...record, headers: { ...record.headers, ...headers } }, Number.POSITIVE_INFINITY)
+  return batches.messages()
+}

@@ -1,10 +1,9 @@
 import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
-import type { Admin, Kafka, Producer as KafkajsProducer, TopicMessages } from "kafkajs"
+import type { Admin, Kafka, Producer as KafkajsProducer, RecordMetadata, TopicMessages } from "kafkajs"
 import { Failpoints, failpointPromise } from "../../domain/Failpoint.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { attempt, KafkaFailed } from "./KafkaFailed.ts"
-import { partitionOf } from "./Partition.ts"
 import type { TopicNames } from "./Topics.ts"
 
 /** Time for one transaction, retries included; the broker aborts it a little later by itself. */
@@ -68,6 +67,19 @@ const settledCheckpoint = Effect.fnUntraced(function* (admin: Admin, names: Topi
 })
 
 /**
+ * Where a partition moves to a broker that has answered already, kafkajs holds that broker's part for done and leaves
+ * out the partition, without an error: a commit would lose its records. Its repetition for a broker that has not
+ * answered yet is refused as it is sent (KafkajsProduce).
+ */
+const checkAnswers = (messages: ReadonlyArray<TopicMessages>, answers: ReadonlyArray<RecordMetadata>) => {
+  const answered = new Set(answers.map(({ partition, topicName }) => `${topicName} ${partition}`))
+  for (const { messages: sent, topic } of messages)
+    for (const { partition } of sent)
+      if (!answered.has(`${topic} ${partition}`))
+        throw Object.assign(new Error("a partition was left out"), { code: "LEADER_MOVED" })
+}
+
+/**
  * A transaction in kafkajs. After any rejection the whole producer is thrown away: used on, it loses acknowledged
  * records, for it sets sequence numbers back that the broker has used, and the broker then takes the next records for
  * repeats. A new producer also ends what a lost reply left open.
@@ -82,7 +94,7 @@ const transact = (
       const transaction = await producer.transaction()
       // One call: several at once share sequence numbers.
       if (messages.length > 0) {
-        await transaction.sendBatch({ acks: -1, topicMessages: [...messages] })
+        checkAnswers(messages, await transaction.sendBatch({ acks: -1, topicMessages: [...messages] }))
         await failpointPromise(act, "relay.sent")
       }
       await transaction.sendOffsets(commit)
@@ -104,8 +116,8 @@ export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, na
         // Of a batch, chosen when it was encoded.
         createPartitioner:
           () =>
-          ({ message, partitionMetadata }) =>
-            message.partition ?? partitionOf(String(message.key), partitionMetadata.length)
+          ({ message }) =>
+            message.partition!
       })
     ),
     // Not waited for: a broken connection can take its time, and the successor must not.

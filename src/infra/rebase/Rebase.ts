@@ -5,6 +5,7 @@ import { failpoint } from "../../domain/Failpoint.ts"
 import { retentionOf } from "../audit/Published.ts"
 import * as KafkaClient from "../kafka/KafkaClient.ts"
 import { attempt, type KafkaFailed } from "../kafka/KafkaFailed.ts"
+import type { PartitionCounts } from "../kafka/Messages.ts"
 import { connectAdmin, fence, peek } from "../kafka/Producer.ts"
 import { ensure, namesOf, type TopicNames } from "../kafka/Topics.ts"
 import { rebaseNonce } from "../kafka/Verdict.ts"
@@ -125,7 +126,15 @@ const rebase = Effect.fnUntraced(function* (
   leader: Leadership,
   reached: Reached,
   options: Omit<RebaseOptions, "startAt"> & { readonly startAt: StartAt },
-  { clusterId, record }: { readonly clusterId: string; readonly record: string }
+  {
+    clusterId,
+    partitions,
+    record
+  }: {
+    readonly clusterId: string
+    readonly partitions: PartitionCounts
+    readonly record: string
+  }
 ) {
   const { admin, kafka, names } = reached
   const { startAt } = options
@@ -154,7 +163,7 @@ const rebase = Effect.fnUntraced(function* (
   const choices = yield* choicesOf(connection, startAt)
   yield* saveStrays(connection, kafka, found, record)
   yield* skipPositions(connection)
-  const batch = yield* publishMissing(connection, producer, names, marker, startAt, (records) =>
+  const batch = yield* publishMissing(connection, producer, names, partitions, marker, startAt, (records) =>
     options.onProgress("publishing", records)
   )
   yield* failpoint("rebase.published")
@@ -198,7 +207,7 @@ export const apply = Effect.fnUntraced(function* (options: RebaseOptions, act: R
   )
   const work = Effect.gen(function* () {
     yield* prepareSession(leader.connection)
-    const { clusterId } = yield* ensure(admin, names)
+    const { clusterId, partitions } = yield* ensure(admin, names)
     const diagnosis = yield* diagnose(leader.connection, admin, names, {
       clusterId,
       kafka: yield* peek(admin, names),
@@ -215,7 +224,7 @@ export const apply = Effect.fnUntraced(function* (options: RebaseOptions, act: R
     const record = yield* Record.begin(leader.connection, act, startAt, diagnosis.refusal?.reason ?? null)
     // A topic that could not be read, say: all of it once more.
     const { choices, comparison } = yield* Effect.scoped(
-      rebase(leader, reached, { ...options, startAt }, { clusterId, record })
+      rebase(leader, reached, { ...options, startAt }, { clusterId, partitions, record })
     ).pipe(
       Effect.retry({
         while: (error) => error._tag === "KafkaFailed" && !error.refused,

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import * as LogRecords from "../kafka/LogRecords.ts"
-import { inTransactions, messagesOf } from "../kafka/Messages.ts"
+import { inTransactions, messagesOf, type PartitionCounts } from "../kafka/Messages.ts"
 import type { TopicNames } from "../kafka/Topics.ts"
 import type { Connection } from "../postgres/Database.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
@@ -19,6 +19,7 @@ export const publishMissing = Effect.fnUntraced(function* (
   connection: Connection,
   producer: PatientProducer,
   names: TopicNames,
+  partitions: PartitionCounts,
   marker: BatchId,
   startAt: StartAt,
   onPublished: (records: number) => void
@@ -39,7 +40,7 @@ export const publishMissing = Effect.fnUntraced(function* (
     for (const part of inTransactions(yield* toRecords(rows))) {
       const records = part.map(({ record }) => record)
       batch += 1
-      yield* producer.publish(messagesOf(records, names), { batch, nonce: marker.nonce })
+      yield* producer.publish(messagesOf(records, names, partitions), { batch, nonce: marker.nonce })
       onPublished(records.length)
     }
     position = Number(rows.at(-1)!.row_position)

@@ -88,7 +88,7 @@ const run = Effect.fnUntraced(function* (options: ReplayOptions) {
     return { outcome: "dry_run", topics, ...counted, published: 0, before: 0, run: null } satisfies Replayed
   }
 
-  yield* ensure(admin, names)
+  const { partitions } = yield* ensure(admin, names)
   const producer = yield* fence(kafka, admin, names)
   const asked = askedOf(range)
   const last = yield* producer.checkpoint
@@ -137,6 +137,7 @@ const run = Effect.fnUntraced(function* (options: ReplayOptions) {
         messagesOf(
           part.map(({ record }) => record),
           names,
+          partitions,
           { "oncegate-replay": state.run }
         ),
         { batch: after, nonce: encode(state) }

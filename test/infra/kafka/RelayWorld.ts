@@ -42,9 +42,10 @@ export const waitFor = async <A>(
 }
 
 /** A migrated schema, a topic prefix, and everything that a relay test does with them. */
-export const openWorld = async (given?: { readonly brokers: ReadonlyArray<string> }) => {
+export const openWorld = async (given?: Pick<Relay.RelayOptions, "brokers" | "sasl">) => {
   const { url } = await freshSchema()
-  const prefix = freshPrefix()
+  // On brokers of its own there is nothing to tidy up.
+  const prefix = given === undefined ? freshPrefix() : "own."
   const brokers = given?.brokers ?? (await kafkaBrokers())
   const names = namesOf(prefix)
   const sql = postgres(url, { max: 30, onnotice: () => {} })
@@ -58,11 +59,13 @@ export const openWorld = async (given?: { readonly brokers: ReadonlyArray<string
     options: {
       readonly pace?: Partial<Relay.RelayPace>
       readonly brokers?: ReadonlyArray<string>
+      readonly sasl?: Relay.RelayOptions["sasl"]
       readonly url?: string
     } = {}
   ): RunningRelay => {
     const runtime = ManagedRuntime.make(
       Relay.layer({
+        ...given,
         brokers: options.brokers ?? brokers,
         clientId: "relay-test",
         topicPrefix: prefix,
