@@ -6,6 +6,8 @@ import { attempt } from "./KafkaFailed.ts"
 import type { TopicNames } from "./Topics.ts"
 
 const CALL_MS = 10_000
+/** More published rows than this are not counted: a topic with as many records is the one we wrote to. */
+const COUNTED = 10_000
 /** Between the clocks of Postgres and of the relay that stamped the records. */
 const SKEW_MS = 300_000
 
@@ -17,6 +19,40 @@ export const isInUse = (admin: Admin, names: TopicNames) =>
     )
     return ends.flat().some(({ high }) => high !== "0")
   })
+
+/** The row that always has a record in its topic. */
+const ROW_OF = { events: "BillingEventRecorded", outcomes: "Completed" } as const
+
+/**
+ * The topics that were ever given fewer records than Postgres knows as published since the last rebase: they were
+ * deleted and made anew. Ends of partitions never go back, whatever retention takes away, and a record that was
+ * aborted counts for one: so this errs to the side of going on, by as many as were aborted.
+ */
+export const replaced = Effect.fnUntraced(function* (
+  connection: Connection,
+  admin: Admin,
+  names: TopicNames,
+  place: Place
+) {
+  const found: Array<string> = []
+  for (const topic of ["events", "outcomes"] as const) {
+    const ends = yield* attempt("checkpoint.ends", CALL_MS, () => admin.fetchTopicOffsets(names[topic]))
+    const records = ends.reduce((sum, { high }) => sum + Number(high), 0)
+    if (records >= COUNTED) continue
+    const rows = yield* connection.query<{ enough: boolean }>(
+      "checkpoint.published",
+      // By position: what was published comes first, so a backlog behind it is not read.
+      `SELECT true AS enough FROM webhook_event_log l
+        WHERE l.type = $4 AND l.at > coalesce((SELECT max(finished_at) FROM relay_rebases), '-infinity')
+          AND (pg_visible_in_snapshot(l.xid, $1::text::pg_snapshot)
+               OR (l.position <= $3::bigint AND pg_visible_in_snapshot(l.xid, $2::text::pg_snapshot)))
+        ORDER BY l.position OFFSET $5::int LIMIT 1`,
+      [place.from, place.to, place.position, ROW_OF[topic], records]
+    )
+    if (rows.length > 0) found.push(names[topic])
+  }
+  return found
+})
 
 /**
  * False where the newest fact that Postgres knows as published is younger than every record of its topic: Kafka came

@@ -1,5 +1,6 @@
 import { Effect, Redacted } from "effect"
 import kafkajs, { type Kafka as Client, type SASLOptions } from "kafkajs"
+import "./KafkajsRefusals.ts"
 import "./KafkajsIdleTimer.ts"
 
 /** How the brokers are reached. */

@@ -34,15 +34,28 @@ const REFUSALS: ReadonlySet<string> = new Set([
   "SASL_AUTHENTICATION_FAILED",
   "ILLEGAL_SASL_STATE",
   "UNSUPPORTED_SASL_MECHANISM",
-  "INVALID_TRANSACTION_TIMEOUT"
+  "INVALID_TRANSACTION_TIMEOUT",
+  "TOPIC_REPLACED"
 ])
 
 /** What a person does about a refusal that is about who we are or whom we trust; empty for the others. */
 const HINTS: Readonly<Record<string, string>> = {
   SASL_AUTHENTICATION_FAILED: "KAFKA_SASL_USERNAME or KAFKA_SASL_PASSWORD is wrong",
   UNSUPPORTED_SASL_MECHANISM: "the brokers do not take KAFKA_SASL_MECHANISM",
+  ...Object.fromEntries(
+    [
+      ["TOPIC", "a topic"],
+      ["GROUP", "the group"],
+      ["CLUSTER", "the cluster"],
+      ["TRANSACTIONAL_ID", "the transactional id"]
+    ].map(([what, name]) => [
+      `${what}_AUTHORIZATION_FAILED`,
+      `our user lacks a right on ${name}; "Rights in Kafka" in docs/operations.md lists those it needs`
+    ])
+  ),
   TLS_UNKNOWN_AUTHORITY:
     "the certificate of a broker is of an unknown authority; KAFKA_CA_FILE names a file with the right one",
+  TOPIC_REPLACED: "a topic was deleted and made anew: what was published to it is gone",
   TLS_WRONG_HOST:
     "the certificate of a broker is for another host than KAFKA_BROKERS, or the broker itself, names",
   TLS_CERTIFICATE_EXPIRED: "the certificate of a broker is not valid now",

@@ -66,17 +66,37 @@ const settledCheckpoint = Effect.fnUntraced(function* (admin: Admin, names: Topi
   return yield* new KafkaFailed({ operation: "checkpoint.settle", code: "STALE_OFFSETS", refused: false })
 })
 
+/** Where each partition was written to last, by topic and partition. */
+type Ends = Map<string, bigint>
+
 /**
  * Where a partition moves to a broker that has answered already, kafkajs holds that broker's part for done and leaves
  * out the partition, without an error: a commit would lose its records. Its repetition for a broker that has not
- * answered yet is refused as it is sent (KafkajsProduce).
+ * answered yet is refused as it is sent (KafkajsProduce). And a partition that begins anew is another topic of the
+ * same name: what it held is gone.
  */
-const checkAnswers = (messages: ReadonlyArray<TopicMessages>, answers: ReadonlyArray<RecordMetadata>) => {
-  const answered = new Set(answers.map(({ partition, topicName }) => `${topicName} ${partition}`))
-  for (const { messages: sent, topic } of messages)
-    for (const { partition } of sent)
-      if (!answered.has(`${topic} ${partition}`))
-        throw Object.assign(new Error("a partition was left out"), { code: "LEADER_MOVED" })
+const checkAnswers = (
+  messages: ReadonlyArray<TopicMessages>,
+  answers: ReadonlyArray<RecordMetadata>,
+  ends: Ends
+) => {
+  const fail = (code: string) => {
+    throw Object.assign(new Error(code), { code })
+  }
+  const answered = new Map(
+    answers.map(({ baseOffset = "-1", partition, topicName }) => [
+      `${topicName} ${partition}`,
+      BigInt(baseOffset)
+    ])
+  )
+  for (const { messages: sent, topic } of messages) {
+    const partitions = new Set(sent.map(({ partition }) => partition))
+    for (const partition of partitions) if (!answered.has(`${topic} ${partition}`)) fail("LEADER_MOVED")
+  }
+  for (const [partition, offset] of answered) {
+    if (offset >= 0n && offset < (ends.get(partition) ?? 0n)) fail("TOPIC_REPLACED")
+    ends.set(partition, offset)
+  }
 }
 
 /**
@@ -87,14 +107,15 @@ const checkAnswers = (messages: ReadonlyArray<TopicMessages>, answers: ReadonlyA
 const transact = (
   producer: KafkajsProducer,
   messages: ReadonlyArray<TopicMessages>,
-  commit: ReturnType<typeof offsets>
+  commit: ReturnType<typeof offsets>,
+  ends: Ends = new Map()
 ) =>
   Effect.flatMap(Failpoints, (act) =>
     attempt("publish", PUBLISH_MS, async () => {
       const transaction = await producer.transaction()
       // One call: several at once share sequence numbers.
       if (messages.length > 0) {
-        checkAnswers(messages, await transaction.sendBatch({ acks: -1, topicMessages: [...messages] }))
+        checkAnswers(messages, await transaction.sendBatch({ acks: -1, topicMessages: [...messages] }), ends)
         await failpointPromise(act, "relay.sent")
       }
       await transaction.sendOffsets(commit)
@@ -129,9 +150,10 @@ export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, na
   // Same group, so same log of offsets: where this can be read, everything before it can.
   const barrier = randomUUID()
   yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }))
+  const ends: Ends = new Map()
   return {
     checkpoint: settledCheckpoint(admin, names, barrier),
-    publish: (messages, id) => transact(producer, messages, offsets(names, CHECKPOINT, id))
+    publish: (messages, id) => transact(producer, messages, offsets(names, CHECKPOINT, id), ends)
   } satisfies FencedProducer
 })
 

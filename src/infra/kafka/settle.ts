@@ -5,7 +5,7 @@ import { failpoint } from "../../domain/Failpoint.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { isAheadOfServer, origin, type Place } from "../postgres/LogReader.ts"
 import { type BatchId, confirm, open, read, remove } from "../postgres/RelayCheckpoint.ts"
-import { holdsNewest, isInUse } from "./Evidence.ts"
+import { holdsNewest, isInUse, replaced } from "./Evidence.ts"
 import { type FencedProducer, fence, peek } from "./Producer.ts"
 import type { TopicNames } from "./Topics.ts"
 import { CheckpointRefused, judge, MEND } from "./Verdict.ts"
@@ -73,6 +73,12 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
         reason: "records_gone",
         explanation: `Kafka has forgotten the relay's offset, and does not hold the newest facts that were published: it was restored to an earlier time, or its topics were made anew. ${MEND}`
       })
+  const anew = known === undefined ? [] : yield* replaced(leader.connection, admin, names, known.place)
+  if (anew.length > 0)
+    return yield* new CheckpointRefused({
+      reason: "records_gone",
+      explanation: `${anew.join(" and ")} holds less than was published to it: it was deleted and made anew. ${MEND}`
+    })
   if (verdict._tag === "Begin" && (yield* isInUse(admin, names)))
     return yield* new CheckpointRefused({
       reason: "postgres_empty",

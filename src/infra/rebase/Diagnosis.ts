@@ -1,6 +1,6 @@
 import { Effect, Result } from "effect"
 import type { Admin } from "kafkajs"
-import { holdsNewest, isInUse } from "../kafka/Evidence.ts"
+import { holdsNewest, isInUse, replaced } from "../kafka/Evidence.ts"
 import type { TopicNames } from "../kafka/Topics.ts"
 import { CheckpointRefused, judge } from "../kafka/Verdict.ts"
 import type { Connection } from "../postgres/Database.ts"
@@ -52,6 +52,15 @@ export const diagnose = Effect.fnUntraced(function* (
         explanation:
           "Kafka has forgotten the relay's offset, and does not hold the newest facts that were published."
       })
+    if (known !== undefined) {
+      const { place } = success._tag === "Remove" ? (standing.confirmed ?? known) : known
+      const anew = yield* replaced(connection, admin, names, place)
+      if (anew.length > 0)
+        return new CheckpointRefused({
+          reason: "records_gone",
+          explanation: `${anew.join(" and ")} holds less than was published to it: it was deleted and made anew.`
+        })
+    }
     return null
   })
   return { ...standing, ...found, dumped, refusal } satisfies Diagnosis
