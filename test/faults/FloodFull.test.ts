@@ -86,17 +86,38 @@ const attack = Effect.fnUntraced(function* (providers: ProvidersUnderTest, url: 
   return posted
 })
 
-/** From the post to `done` on the database's clock, which is this machine's; milliseconds, sorted. */
-const doneAfter = (sql: postgres.Sql, posts: Posts) =>
+/** What became of posts, on the database's clock, which is this machine's: milliseconds from each one's post. */
+const settledAfter = (sql: postgres.Sql, posts: Posts) =>
   until(async () => {
-    const rows = await sql<Array<{ dedup_key: string; at: number }>>`
-      SELECT dedup_key, extract(epoch FROM at)::float8 * 1000 AS at FROM webhook_event_log
-       WHERE type = 'Completed' AND dedup_key = ANY (${[...posts.keys()]})`
-    return (
-      rows.length === posts.size &&
-      rows.map(({ at, dedup_key }) => at - posts.get(dedup_key)!.at).sort((one, other) => one - other)
-    )
+    const rows = await sql<Array<{ dedup_key: string; claimed: number; done: number; fence: number }>>`
+      SELECT dedup_key, extract(epoch FROM min(at) FILTER (WHERE type = 'Claimed'))::float8 * 1000 AS claimed,
+             extract(epoch FROM max(at) FILTER (WHERE type = 'Completed'))::float8 * 1000 AS done,
+             (max(data->>'fence') FILTER (WHERE type = 'Completed'))::int AS fence
+        FROM webhook_event_log WHERE dedup_key = ANY (${[...posts.keys()]})
+       GROUP BY 1 HAVING bool_or(type = 'Completed')`
+    if (rows.length !== posts.size) return false
+    return rows.map(({ claimed, dedup_key, done, fence }) => {
+      const { at } = posts.get(dedup_key)!
+      return { at, claimed: claimed - at, done: done - at, fence }
+    })
   })
+type Settled = Effect.Success<ReturnType<typeof settledAfter>>
+const sorted = (numbers: ReadonlyArray<number>) => [...numbers].sort((one, other) => one - other)
+const told = (settled: Settled) => {
+  const begun = Math.min(...settled.map(({ at }) => at))
+  return {
+    done: quantilesOf(sorted(settled.map(({ done }) => done))),
+    claimed: quantilesOf(sorted(settled.map(({ claimed }) => claimed))),
+    slowest: [...settled]
+      .sort((one, other) => other.done - one.done)
+      .slice(0, 8)
+      .map(
+        ({ at, claimed, done, fence }) =>
+          `${Math.round(at - begun)}: ${Math.round(claimed)} ${Math.round(done)} f${fence}`
+      )
+      .join("; ")
+  }
+}
 const quantilesOf = (sorted: ReadonlyArray<number>) =>
   Object.fromEntries(
     [0.5, 0.99, 1].map((part) => [
@@ -134,12 +155,12 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("at 
           yield* setFaults(providers.client.origin, { api: "toss", delay_ms: 20, ...fault })
           const ratios: Array<number> = []
           for (let round = 0; round < 2; round += 1) {
-            const alone = quantilesOf(yield* doneAfter(sql, (yield* attack(providers, gate.url, 0)).genuine))
+            const alone = told(yield* settledAfter(sql, (yield* attack(providers, gate.url, 0)).genuine))
             const begun = performance.now()
             const posted = yield* attack(providers, gate.url, size.forged)
             const seconds = Math.round((performance.now() - begun) / 1_000)
-            const flooded = quantilesOf(yield* doneAfter(sql, posted.genuine))
-            ratios.push(flooded.p99! / alone.p99!)
+            const flooded = told(yield* settledAfter(sql, posted.genuine))
+            ratios.push(flooded.done.p99! / alone.done.p99!)
             const answersOf = (posts: Posts) => tally([...posts.values()].map(({ answer }) => answer))
             console.log(name, {
               alone,
@@ -212,7 +233,7 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("at 
           yield* setFaults(providers.client.origin, {})
           yield* gateAt(environment)
           const mended = performance.now()
-          yield* doneAfter(sql, genuine)
+          yield* settledAfter(sql, genuine)
           console.log(
             name,
             before,

@@ -14,12 +14,20 @@ export interface TakenRow {
   readonly sealed: Buffer | null
 }
 
+/** What waits in a lane for its next attempt, in the words of `idx_webhook_dedup_due`, which so reads no other lane. */
+export const waiting = (lane: "retry" | "provider_busy" | "unconfirmed") =>
+  `status = 'failed' AND next_attempt_at < 'infinity'
+   AND CASE WHEN error_code IN ('unconfirmed', 'provider_busy') THEN error_code ELSE 'retry' END = '${lane}'`
+
+/** The time of the statement bounds the scan of the index; `clock_timestamp()`, which moves, could not. */
+const DUE = "next_attempt_at <= now() ORDER BY next_attempt_at"
+
 /** Which rows a lane takes, and in which order: the oldest first, and of those due nobody overtakes for ever. */
 const LANES: Readonly<Record<Lane, string>> = {
   rescue: `status = 'processing' AND (lease_until IS NULL OR lease_until <= clock_timestamp()) ORDER BY failures > 0, id`,
-  retry: `status = 'failed' AND error_code NOT IN ('unconfirmed', 'provider_busy') AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at`,
-  busy: `status = 'failed' AND error_code = 'provider_busy' AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at`,
-  unconfirmed: `status = 'failed' AND error_code = 'unconfirmed' AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at`
+  retry: `${waiting("retry")} AND ${DUE}`,
+  busy: `${waiting("provider_busy")} AND ${DUE}`,
+  unconfirmed: `${waiting("unconfirmed")} AND ${DUE}`
 }
 
 /**
@@ -28,7 +36,7 @@ const LANES: Readonly<Record<Lane, string>> = {
  * Any number of gates may run this at once, without a leader: SKIP LOCKED gives each other rows. An expired lease is a
  * counted attempt; where that spends the last one, the event is parked here and not returned.
  */
-const take = (lane: Lane) => `
+export const take = (lane: Lane) => `
 WITH pick AS (
   SELECT id, status, status = 'processing' AND attempts + 1 >= $4::int AS spent,
          CASE WHEN status = 'processing' THEN 'lease_expired' WHEN error_code = 'redriven' THEN 'redriven' ELSE 'failed' END AS because

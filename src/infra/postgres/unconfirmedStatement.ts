@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import type { Connection } from "./Database.ts"
+import { waiting } from "./takeStatement.ts"
 
 const PAGE = 500
 
@@ -11,7 +12,7 @@ const PAGE = 500
 const DISMISS_UNCONFIRMED = `
 WITH r AS (
   SELECT id FROM webhook_dedup_events
-   WHERE status = 'failed' AND next_attempt_at < 'infinity' AND error_code = 'unconfirmed'
+   WHERE ${waiting("unconfirmed")}
      AND first_seen_at < clock_timestamp() - $1::bigint * interval '1 ms'
    ORDER BY provider, next_attempt_at LIMIT ${PAGE}
      FOR UPDATE SKIP LOCKED

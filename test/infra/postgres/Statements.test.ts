@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { take } from "../../../src/infra/postgres/takeStatement.ts"
 import { migratedSchema } from "../../support/Gate.ts"
 import { claimed, delivery, fact, openStore, proving } from "../../support/Store.ts"
 
@@ -65,6 +66,55 @@ it.live("defect 16: no part of a body stands in any table in clear", () =>
       )
       for (const clear of ["SENTINEL", "4111", "someone@", Buffer.from("SENTINEL").toString("hex")])
         assert.notInclude(found!.rows, clear, name)
+    }
+  }).pipe(Effect.scoped)
+)
+
+interface Plan {
+  readonly "Relation Name"?: string
+  readonly Alias?: string
+  readonly "Actual Rows": number
+  readonly "Actual Loops": number
+  readonly "Rows Removed by Filter"?: number
+  readonly Plans?: ReadonlyArray<Plan>
+}
+/** Rows of events that a plan looked at. */
+const looked = (plan: Plan): number =>
+  (plan["Relation Name"] === "webhook_dedup_events"
+    ? (plan["Actual Rows"] + (plan["Rows Removed by Filter"] ?? 0)) * plan["Actual Loops"]
+    : 0) + (plan.Plans ?? []).reduce((sum, part) => sum + looked(part), 0)
+
+it.live("a look into a lane reads what it takes, however many events wait in the others", () =>
+  Effect.gen(function* () {
+    const { sql } = yield* migratedSchema
+    yield* Effect.promise(() =>
+      sql.begin(async (transaction) => {
+        await transaction`
+          INSERT INTO webhook_dedup_events (provider, dedup_key, status, error_code, next_attempt_at)
+          SELECT 'toss', 'due ' || n, 'failed', 'unconfirmed', now() - n * interval '1 ms' FROM generate_series(1, 10000) n
+          UNION ALL
+          SELECT 'toss', 'later ' || n, 'failed', code, now() + interval '1 hour'
+            FROM generate_series(1, 2000) n, unnest(ARRAY['provider_busy', 'provider_unavailable']) code
+           WHERE n % 2 = (code = 'provider_busy')::int
+          UNION ALL
+          SELECT 'toss', 'parked ' || n, 'failed', 'unexpected', 'infinity' FROM generate_series(1, 2000) n`
+      })
+    )
+    yield* Effect.promise(() => sql`ANALYZE webhook_dedup_events`)
+    for (const [lane, takes] of [
+      ["rescue", 0],
+      ["retry", 0],
+      ["busy", 0],
+      ["unconfirmed", 16]
+    ] as const) {
+      const [row] = yield* Effect.promise(() =>
+        sql.unsafe<Array<{ "QUERY PLAN": ReadonlyArray<{ Plan: Plan }> }>>(
+          `EXPLAIN (ANALYZE, FORMAT JSON) ${take(lane)}`,
+          ["toss", 16, 30_000, 3]
+        )
+      )
+      // picked, and changed
+      assert.isAtMost(looked(row!["QUERY PLAN"][0]!.Plan), 4 * takes, lane)
     }
   }).pipe(Effect.scoped)
 )
