@@ -1,4 +1,11 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto"
+import {
+  createCipheriv,
+  createDecipheriv,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+  randomBytes
+} from "node:crypto"
 import { deflateRawSync, inflateRawSync } from "node:zlib"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 
@@ -40,19 +47,22 @@ const TAG = 16
 /** Bodies are deflated before they are sealed: less WAL than the time is worth. Those of version 1 were not. */
 const DEFLATED = "oncegate payload v2"
 const PLAIN = "oncegate payload v1"
-/** JSON repeats itself within a few kilobytes; a greater window costs time to set up. */
-const DEFLATE = { level: 3, windowBits: 12 }
+/** JSON repeats itself within a few kilobytes; a greater window, and greater tables, cost time to set up. */
+const DEFLATE = { level: 3, windowBits: 12, memLevel: 5 }
+/** Room for the result, a piece at a time: zlib takes all of a piece from the system, whatever comes of it. */
+const pieceOf = (body: Uint8Array) => Math.min(Math.max(1_024, body.length >> 1), 65_536)
 /** More than any body that was ever taken in. */
 const INFLATE = { maxOutputLength: 64 * 1_048_576 }
 
 /** A blob moved to another row does not open there. */
 const bound = (provider: string, dedupKey: string) => Buffer.from(`${provider}\n${dedupKey}`, "utf8")
 
-const derive = (master: Redacted.Redacted<Uint8Array>, salt: Uint8Array, info: string) =>
-  Buffer.from(hkdfSync("sha256", Redacted.value(master), salt, info, 32))
+/** Key objects: handed raw bytes, Node asks of each by an exception whether it is one, for a tenth of the whole time. */
+const derive = (master: KeyObject, salt: Uint8Array, info: string) =>
+  createSecretKey(Buffer.from(hkdfSync("sha256", master, salt, info, 32)))
 
 /** Throws where these bytes were not sealed so. */
-const unsealed = (master: Redacted.Redacted<Uint8Array>, aad: Buffer, bytes: Buffer, info: string) => {
+const unsealed = (master: KeyObject, aad: Buffer, bytes: Buffer, info: string) => {
   const decipher = createDecipheriv(
     "aes-256-gcm",
     derive(master, bytes.subarray(0, SALT), info),
@@ -65,22 +75,23 @@ const unsealed = (master: Redacted.Redacted<Uint8Array>, aad: Buffer, bytes: Buf
 
 /** The first key seals, all of them open. */
 export const make = (keys: readonly [MasterKey, ...Array<MasterKey>]) => {
-  const [first] = keys
-  const byId = new Map(keys.map(({ id, key }) => [id, key]))
+  const masters = keys.map(({ id, key }) => [id, createSecretKey(Redacted.value(key))] as const)
+  const [keyId, first] = masters[0]!
+  const byId = new Map(masters)
   return Custody.of({
     seal: (provider, dedupKey, body) => {
       const random = randomBytes(SALT + NONCE)
       const cipher = createCipheriv(
         "aes-256-gcm",
-        derive(first.key, random.subarray(0, SALT), DEFLATED),
+        derive(first, random.subarray(0, SALT), DEFLATED),
         random.subarray(SALT)
       )
       cipher.setAAD(bound(provider, dedupKey))
       return {
-        keyId: first.id,
+        keyId,
         bytes: Buffer.concat([
           random,
-          cipher.update(deflateRawSync(body, DEFLATE)),
+          cipher.update(deflateRawSync(body, { ...DEFLATE, chunkSize: pieceOf(body) })),
           cipher.final(),
           cipher.getAuthTag()
         ])
