@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { BOOK, type FactRow } from "./completeStatement.ts"
+import { BOOK, BOOKED_ROW, BOOKED_SUM, type FactRow, KNOWN, ONE } from "./completeStatement.ts"
 import type { Connection } from "./Database.ts"
 
 /** One row of a group: a delivery that wants its event's row, with its body sealed. */
@@ -33,6 +33,10 @@ export type ClaimResult = "claimed" | "completed" | "taken" | "forged"
 /** The place of notes among the log rows of one delivery: after all that changes its state. */
 const LAST = "9223372036854775807"
 
+const SEEN = ONE(`s.request_hash FROM webhook_transmissions s
+                   WHERE t.provider IS NULL AND s.provider = v.provider
+                     AND s.transmission_id = v.transmission_id AND s.crc32 = v.crc32`)
+
 /**
  * INSERT .. ON CONFLICT DO NOTHING for a whole group, with custody, transmissions and log in the same commit.
  *
@@ -49,18 +53,17 @@ const LAST = "9223372036854775807"
  */
 const CLAIM = `
 WITH v AS (
-  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
-                       $9::text[], $10::text[], $11::text[], $12::bigint[], $13::int[], $15::int[], $16::text[])
-    WITH ORDINALITY AS v(provider, dedup_key, request_hash, token, event_type, trace, key_id, sealed,
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $9::int[], $10::int[],
+                       $11::text[], $12::text[], $13::text[], $14::bigint[], $15::int[], $17::int[], $18::text[])
+    WITH ORDINALITY AS v(provider, dedup_key, request_hash, token, event_type, trace, key_id, body_start, body_length,
                          kind, original, transmission_id, crc32, count, proven, note, n)
-), f AS (
-  SELECT f.n, f.ord, v.provider, v.dedup_key, f.effect_key, f.data::jsonb AS data,
-         encode(sha256(convert_to(f.digest, 'UTF8')), 'hex') AS digest
-    FROM unnest($17::bigint[], $18::text[], $19::text[], $20::text[])
-         WITH ORDINALITY AS f(n, effect_key, digest, data, ord) JOIN v USING (n)
-), known AS (
-  SELECT f.n, f.ord, e.digest <> f.digest AS clash
-    FROM f JOIN billing_effects e ON e.provider = f.provider AND e.effect_key = f.effect_key
+), f AS MATERIALIZED (
+  SELECT f.n, f.ord, v.provider, v.dedup_key, v.trace, f.effect_key, f.data, f.digest, e.digest <> f.digest AS clash
+    FROM (SELECT n, ord, effect_key, data, encode(sha256(convert_to(digest, 'UTF8')), 'hex') AS digest
+            FROM unnest($19::bigint[], $20::text[], $21::text[], $22::text[])
+                 WITH ORDINALITY AS f(n, effect_key, digest, data, ord)) f
+    JOIN v USING (n)
+    LEFT JOIN ${KNOWN} e ON true
 ), t AS (
   INSERT INTO webhook_transmissions (provider, transmission_id, crc32, request_hash)
   SELECT provider, transmission_id, crc32, request_hash FROM v WHERE transmission_id IS NOT NULL
@@ -70,80 +73,75 @@ WITH v AS (
 ), genuine AS (
   SELECT v.*, CASE
            WHEN v.transmission_id IS NULL OR t.provider IS NOT NULL THEN true
-           WHEN seen.provider IS NULL THEN oncegate_repeat('transmission')
+           WHEN seen.request_hash IS NULL THEN oncegate_repeat('transmission')
            ELSE seen.request_hash = v.request_hash
          END AS genuine
     FROM v
     LEFT JOIN t USING (provider, transmission_id, crc32)
-    LEFT JOIN webhook_transmissions seen USING (provider, transmission_id, crc32)
+    LEFT JOIN ${SEEN} seen ON true
 ), c AS (
   INSERT INTO webhook_dedup_events (provider, dedup_key, status, request_hash, last_seen_at, version, claim_token,
                                     lease_until, next_attempt_at, error_code, event_type)
   SELECT provider, dedup_key, born, request_hash, now(), CASE born WHEN 'done' THEN 2 ELSE 1 END, token,
-         CASE born WHEN 'processing' THEN clock_timestamp() + $14::bigint * interval '1 ms' END,
+         CASE born WHEN 'processing' THEN clock_timestamp() + $16::bigint * interval '1 ms' END,
          CASE born WHEN 'failed' THEN timestamptz 'infinity' END,
          CASE kind WHEN 'quarantine' THEN 'not_json_object' WHEN 'conflict' THEN 'payload_mismatch' END, event_type
-    FROM genuine,
-         LATERAL (SELECT CASE WHEN kind <> 'claim' THEN 'failed'
-                              WHEN proven = 1 AND n NOT IN (SELECT n FROM known WHERE clash) THEN 'done'
-                              ELSE 'processing' END AS born) AS birth
-   WHERE genuine ORDER BY provider, dedup_key
+    FROM (SELECT *, CASE WHEN kind <> 'claim' THEN 'failed'
+                         WHEN proven = 1 AND n NOT IN (SELECT n FROM f WHERE clash) THEN 'done'
+                         ELSE 'processing' END AS born
+            FROM genuine WHERE genuine OFFSET 0) AS birth
+   ORDER BY provider, dedup_key
   ON CONFLICT (provider, dedup_key) DO NOTHING
   RETURNING id, provider, dedup_key, changed_at, status, version
+), made AS MATERIALIZED (
+  SELECT g.*, c.id IS NOT NULL AS made, c.status = 'done' AS done, c.status, c.version, c.changed_at
+    FROM genuine g LEFT JOIN c USING (provider, dedup_key)
 ), wanted AS (
-  SELECT f.* FROM f JOIN c USING (provider, dedup_key) WHERE c.status = 'done'
-), ${BOOK}
-), p AS (
+  SELECT f.*, 2 AS version FROM f JOIN made USING (n) WHERE made.done
+), ${BOOK}, p AS (
   INSERT INTO webhook_payloads (provider, dedup_key, key_id, sealed)
-  SELECT provider, dedup_key, key_id, decode(sealed, 'base64') FROM c JOIN v USING (provider, dedup_key)
+  SELECT provider, dedup_key, key_id, substring((SELECT decode($8::text, 'base64')) FROM body_start FOR body_length)
+    FROM made WHERE made
 ), l AS (
   INSERT INTO webhook_event_log (provider, dedup_key, version, type, data, trace)
   SELECT provider, key, version, type, data, trace FROM (
-    SELECT n, 0::bigint AS step, v.provider, v.dedup_key AS key, 1 AS version,
+    SELECT n, 0::bigint AS step, provider, dedup_key AS key, 1 AS version,
            CASE kind WHEN 'claim' THEN 'Claimed' WHEN 'quarantine' THEN 'Quarantined' ELSE 'Parked' END AS type,
-           jsonb_build_object('fence', 1, 'attempts', 0, 'failures', 0) || CASE kind
-             WHEN 'claim' THEN jsonb_build_object('request_hash', request_hash, 'event_type', event_type,
-                                                  'claimed_at', extract(epoch FROM c.changed_at) * 1000)
-             WHEN 'quarantine' THEN jsonb_build_object('request_hash', request_hash)
-             ELSE jsonb_build_object('code', 'payload_mismatch', 'event_type', event_type) END AS data,
+           CASE kind
+             WHEN 'claim' THEN jsonb_build_object('fence', 1, 'attempts', 0, 'failures', 0, 'request_hash', request_hash,
+                                                  'event_type', event_type, 'claimed_at', extract(epoch FROM changed_at) * 1000)
+             WHEN 'quarantine' THEN jsonb_build_object('fence', 1, 'attempts', 0, 'failures', 0, 'request_hash', request_hash)
+             ELSE jsonb_build_object('fence', 1, 'attempts', 0, 'failures', 0,
+                                     'code', 'payload_mismatch', 'event_type', event_type) END AS data,
            trace
-      FROM c JOIN v USING (provider, dedup_key)
+      FROM made WHERE made
     UNION ALL
-    SELECT w.n, w.ord, w.provider, w.dedup_key, 2,
-           CASE WHEN k.new THEN 'BillingEventRecorded' ELSE 'EffectAlreadyRecorded' END,
-           CASE WHEN k.new THEN jsonb_build_object('fact', w.data) ELSE jsonb_build_object('effect_key', w.effect_key) END,
-           v.trace
-      FROM wanted w JOIN booked k USING (n, ord) JOIN v USING (n)
+    SELECT n, ord, provider, dedup_key, version, ${BOOKED_ROW}, trace FROM booked
     UNION ALL
-    SELECT v.n, ${LAST} - 1, v.provider, v.dedup_key, 2, 'Completed',
-           jsonb_build_object('fence', 1, 'attempts', 0, 'failures', 0, 'event_type', v.event_type,
-             'note', CASE WHEN note IS NOT NULL THEN note
-                          WHEN EXISTS (SELECT FROM booked k WHERE k.n = v.n AND NOT k.new) THEN 'effect_already_recorded' END,
-             'effects', coalesce((SELECT jsonb_agg(effect_key ORDER BY ord) FROM booked k WHERE k.n = v.n AND k.new), '[]')),
-           trace
-      FROM c JOIN v USING (provider, dedup_key) WHERE c.status = 'done'
+    SELECT n, ${LAST} - 1, provider, dedup_key, 2, 'Completed',
+           jsonb_build_object('fence', 1, 'attempts', 0, 'failures', 0, 'event_type', event_type, ${BOOKED_SUM}), trace
+      FROM made LEFT JOIN told USING (n) WHERE done
     UNION ALL
-    SELECT n, ${LAST}, v.provider, v.original, coalesce(o.version, 0), 'PayloadMismatch',
-           jsonb_build_object('request_hash', v.request_hash, 'conflict_key', v.dedup_key), trace
-      FROM c JOIN v USING (provider, dedup_key)
-      LEFT JOIN webhook_dedup_events o ON o.provider = v.provider AND o.dedup_key = v.original
-     WHERE kind = 'conflict'
+    SELECT n, ${LAST}, provider, original,
+           coalesce((SELECT o.version FROM webhook_dedup_events o
+                      WHERE o.provider = made.provider AND o.dedup_key = made.original), 0), 'PayloadMismatch',
+           jsonb_build_object('request_hash', request_hash, 'conflict_key', dedup_key), trace
+      FROM made WHERE made AND kind = 'conflict'
     UNION ALL
-    SELECT n, ${LAST}, v.provider, v.dedup_key, c.version, 'DuplicateSeen',
-           jsonb_build_object('state', CASE kind WHEN 'claim' THEN c.status WHEN 'quarantine' THEN 'quarantined'
-                                                 ELSE 'conflict' END, 'count', v.count - 1), trace
-      FROM c JOIN v USING (provider, dedup_key) WHERE v.count > 1
+    SELECT n, ${LAST}, provider, dedup_key, version, 'DuplicateSeen',
+           jsonb_build_object('state', CASE kind WHEN 'claim' THEN status WHEN 'quarantine' THEN 'quarantined'
+                                                 ELSE 'conflict' END, 'count', count - 1), trace
+      FROM made WHERE made AND count > 1
     UNION ALL
-    SELECT n, ${LAST}, g.provider, g.dedup_key, coalesce(o.version, 0), 'Forgery',
-           jsonb_build_object('transmission_id', g.transmission_id, 'request_hash', g.request_hash), trace
-      FROM genuine g LEFT JOIN webhook_dedup_events o USING (provider, dedup_key)
-     WHERE NOT genuine
+    SELECT n, ${LAST}, provider, dedup_key,
+           coalesce((SELECT o.version FROM webhook_dedup_events o
+                      WHERE o.provider = made.provider AND o.dedup_key = made.dedup_key), 0), 'Forgery',
+           jsonb_build_object('transmission_id', transmission_id, 'request_hash', request_hash), trace
+      FROM made WHERE NOT genuine
   ) AS rows ORDER BY n, step
 )
-SELECT CASE WHEN NOT g.genuine THEN 'forged' WHEN c.id IS NULL THEN 'taken'
-            WHEN c.status = 'done' THEN 'completed' ELSE 'claimed' END AS result
-  FROM genuine g LEFT JOIN c USING (provider, dedup_key)
- ORDER BY g.n`
+SELECT CASE WHEN NOT genuine THEN 'forged' WHEN NOT made THEN 'taken' WHEN done THEN 'completed' ELSE 'claimed' END AS result
+  FROM made ORDER BY n`
 
 /** One result a row, in the order of the rows. `counts`: deliveries of the row in this group. */
 export const claimRows = Effect.fnUntraced(function* (
@@ -152,6 +150,12 @@ export const claimRows = Effect.fnUntraced(function* (
   counts: ReadonlyArray<number>,
   leaseMs: number
 ) {
+  const bodies = rows.map((row) => row.sealed)
+  let start = 1
+  const starts = bodies.map((body) => {
+    start += body.length
+    return start - body.length
+  })
   const facts = rows.flatMap((row, index) =>
     (row.proven?.facts ?? []).map((fact) => ({ ...fact, n: index + 1 }))
   )
@@ -163,7 +167,10 @@ export const claimRows = Effect.fnUntraced(function* (
     rows.map((row) => row.eventType),
     rows.map((row) => row.trace),
     rows.map((row) => row.keyId),
-    rows.map((row) => row.sealed.toString("base64")),
+    // One text: in an array each of its characters would be looked at once more.
+    Buffer.concat(bodies).toString("base64"),
+    starts,
+    bodies.map((body) => body.length),
     rows.map((row) => row.kind),
     rows.map((row) => row.original),
     rows.map((row) => row.transmission?.id ?? null),

@@ -43,22 +43,44 @@ export const effectNames = (provider: string, facts: ReadonlyArray<FactRow>) =>
 export type CompleteResult = "done" | "stale" | "conflict"
 
 /**
- * CTEs that book the facts of `wanted`, in key order, and tell which of them are `new`. An effect that somebody else
- * committed after this snapshot is known by its conflict alone: the statement is repeated, to see whether it agrees.
+ * At most one row, looked up for each row before it. A plain join may be planned as a hash of the whole table, made while
+ * the table was young, and kept while it grows.
+ */
+export const ONE = (select: string) => `LATERAL (SELECT ${select} LIMIT 1)`
+
+/** What is booked under the key of a fact already. */
+export const KNOWN = ONE(
+  "e.digest FROM billing_effects e WHERE e.provider = v.provider AND e.effect_key = f.effect_key"
+)
+
+/**
+ * CTEs that book the facts of `wanted`, in key order, and tell which of them are `new`, and for each row what it booked.
+ * An effect that somebody else committed after this snapshot is known by its conflict alone: the statement is repeated,
+ * to see whether it agrees. `clash`: null where the effect was not known.
  */
 export const BOOK = `b AS (
   INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
   SELECT provider, effect_key, dedup_key, digest FROM wanted ORDER BY provider, effect_key
   ON CONFLICT DO NOTHING
   RETURNING provider, effect_key
-), booked AS (
-  SELECT w.n, w.ord, w.effect_key, CASE
+), booked AS MATERIALIZED (
+  SELECT w.*, CASE
            WHEN b.effect_key IS NOT NULL THEN true
-           WHEN known.n IS NULL THEN oncegate_repeat('effect')
+           WHEN w.clash IS NULL THEN oncegate_repeat('effect')
            ELSE false END AS new
-    FROM wanted w
-    LEFT JOIN b ON b.provider = w.provider AND b.effect_key = w.effect_key
-    LEFT JOIN known ON known.n = w.n AND known.ord = w.ord`
+    FROM wanted w LEFT JOIN b USING (provider, effect_key)
+), told AS (
+  SELECT n, jsonb_agg(effect_key ORDER BY ord) FILTER (WHERE new) AS effects, NOT bool_and(new) AS known
+    FROM booked GROUP BY n
+)`
+
+/** Type and data of the log's row of a `booked` fact. */
+export const BOOKED_ROW = `CASE WHEN new THEN 'BillingEventRecorded' ELSE 'EffectAlreadyRecorded' END AS type,
+           CASE WHEN new THEN ('{"fact":' || data || '}')::jsonb ELSE jsonb_build_object('effect_key', effect_key) END AS data`
+
+/** What a completion says about its facts, out of `told`, which may have no row. */
+export const BOOKED_SUM = `'note', CASE WHEN note IS NOT NULL THEN note WHEN told.known THEN 'effect_already_recorded' END,
+             'effects', coalesce(told.effects, '[]')`
 
 /**
  * Ends events and books their facts, for a whole group, in one commit.
@@ -76,15 +98,16 @@ const COMPLETE = `
 WITH v AS (
   SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[])
     WITH ORDINALITY AS v(provider, dedup_key, fence, event_type, note, trace, n)
-), f AS (
-  SELECT f.n, f.ord, v.provider, v.dedup_key, f.effect_key, f.only_after, f.data::jsonb AS data,
-         encode(sha256(convert_to(f.digest, 'UTF8')), 'hex') AS digest, v.trace
-    FROM unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[])
-         WITH ORDINALITY AS f(n, effect_key, digest, only_after, data, ord) JOIN v USING (n)
-), known AS (
-  SELECT f.n, f.ord, e.digest, e.dedup_key FROM f JOIN billing_effects e ON e.provider = f.provider AND e.effect_key = f.effect_key
+), f AS MATERIALIZED (
+  SELECT f.n, f.ord, v.provider, v.dedup_key, v.trace, f.effect_key, f.only_after, f.data, f.digest,
+         e.digest <> f.digest AS clash
+    FROM (SELECT n, ord, effect_key, only_after, data, encode(sha256(convert_to(digest, 'UTF8')), 'hex') AS digest
+            FROM unnest($7::bigint[], $8::text[], $9::text[], $10::text[], $11::text[])
+                 WITH ORDINALITY AS f(n, effect_key, digest, only_after, data, ord)) f
+    JOIN v USING (n)
+    LEFT JOIN ${KNOWN} e ON true
 ), clash AS (
-  SELECT DISTINCT f.n FROM f JOIN known USING (n, ord) WHERE known.digest <> f.digest
+  SELECT DISTINCT n FROM f WHERE clash
 ), r AS (
   SELECT e.id, v.n, v.event_type FROM webhook_dedup_events e JOIN v USING (provider, dedup_key)
    WHERE e.status || '' = 'processing' AND e.fence = v.fence AND v.n NOT IN (SELECT n FROM clash)
@@ -101,23 +124,15 @@ WITH v AS (
    WHERE f.only_after IS NULL
       OR EXISTS (SELECT FROM billing_effects b WHERE b.provider = f.provider
                     AND b.effect_key >= f.only_after AND b.effect_key < f.only_after || '~')
-), ${BOOK}
-), l AS (
+), ${BOOK}, l AS (
   INSERT INTO webhook_event_log (provider, dedup_key, version, type, data, trace)
   SELECT provider, dedup_key, version, type, data, trace FROM (
-    SELECT w.n, w.ord, w.provider, w.dedup_key, w.version,
-           CASE WHEN k.new THEN 'BillingEventRecorded' ELSE 'EffectAlreadyRecorded' END AS type,
-           CASE WHEN k.new THEN jsonb_build_object('fact', w.data) ELSE jsonb_build_object('effect_key', w.effect_key) END AS data,
-           w.trace
-      FROM wanted w JOIN booked k USING (n, ord)
+    SELECT n, ord, provider, dedup_key, version, ${BOOKED_ROW}, trace FROM booked
     UNION ALL
     SELECT n, 9223372036854775807, provider, dedup_key, c.version, 'Completed',
            jsonb_build_object('fence', c.fence, 'attempts', attempts, 'failures', failures, 'event_type', v.event_type,
-             'note', CASE WHEN note IS NOT NULL THEN note
-                          WHEN EXISTS (SELECT FROM booked k WHERE k.n = c.n AND NOT k.new) THEN 'effect_already_recorded' END,
-             'effects', coalesce((SELECT jsonb_agg(effect_key ORDER BY ord) FROM booked k WHERE k.n = c.n AND k.new), '[]')),
-           v.trace
-      FROM c JOIN v USING (n)
+             ${BOOKED_SUM}), v.trace
+      FROM c JOIN v USING (n) LEFT JOIN told USING (n)
   ) AS rows ORDER BY n, ord
 )
 SELECT CASE WHEN c.n IS NOT NULL THEN 'done'
