@@ -79,14 +79,16 @@ const toRows = (rows: ReadonlyArray<SqlRow>): ReadonlyArray<LogRow> =>
   }))
 
 /**
- * How the session must be set for these statements: they are planned for the snapshots at hand and never by a scan of
- * the whole log, whatever the statistics say.
+ * How the session must be set for these statements. There is one good way for each of them, by an index and in its order,
+ * so that a limit ends it; they are planned once for it, whatever the statistics said then, because a plan costs more
+ * than a small page.
  */
 export const prepareSession = (connection: Connection) =>
   Effect.asVoid(
     connection.query(
       "relay.settings",
-      `SELECT set_config('plan_cache_mode', 'force_custom_plan', false), set_config('enable_seqscan', 'off', false),
+      `SELECT set_config('plan_cache_mode', 'force_generic_plan', false), set_config('enable_seqscan', 'off', false),
+              set_config('enable_bitmapscan', 'off', false), set_config('max_parallel_workers_per_gather', '0', false),
               set_config('default_transaction_isolation', 'read committed', false)`
     )
   )
@@ -107,23 +109,49 @@ export const isAheadOfServer = (connection: Connection, place: Place) =>
     ([row]) => row?.ahead === true
   )
 
-/**
- * The snapshot of now, and how much of the log lies between it and an older one, counted up to a bound. Rows, snapshot
- * and counter are of one statement: what it can see is exactly what the snapshot calls visible.
- */
+/** How far the log goes, and how much of it became visible after an older snapshot, counted up to a bound. */
 const measure = (connection: Connection, from: string) =>
   Effect.map(
-    connection.query<{ to_snapshot: string; head: string; size: string }>(
+    connection.query<{ head: string; size: string }>(
       "relay.measure",
-      `SELECT pg_current_snapshot()::text AS to_snapshot,
-              (SELECT last_value FROM webhook_event_log_position_seq) AS head,
+      `SELECT (SELECT last_value FROM webhook_event_log_position_seq) AS head,
               (SELECT count(*) FROM (SELECT FROM webhook_event_log
                  WHERE xid >= pg_snapshot_xmax($1::text::pg_snapshot) LIMIT ${SMALL + 1}) fresh)
             + (SELECT count(*) FROM (SELECT FROM webhook_event_log
                  WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot))) LIMIT ${SMALL + 1}) late) AS size`,
       [from]
     ),
-    ([row]) => ({ to: row!.to_snapshot, head: Number(row!.head), size: Number(row!.size) })
+    ([row]) => ({ head: Number(row!.head), size: Number(row!.size) })
+  )
+
+/**
+ * The first page of the difference from an older snapshot to now, where it is a small one, in one statement with its
+ * measure: what this can see is what its own snapshot calls visible.
+ */
+const freshPage = (connection: Connection, from: string, limit: number) =>
+  Effect.map(
+    connection.query<SqlRow & { to_snapshot: string; head: string; size: string }>(
+      "relay.fresh_page",
+      `WITH near AS MATERIALIZED (
+         (SELECT * FROM webhook_event_log WHERE xid >= pg_snapshot_xmax($1::text::pg_snapshot) LIMIT ${SMALL + 1})
+         UNION ALL
+         (SELECT * FROM webhook_event_log WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))
+           LIMIT ${SMALL + 1})
+       ), measured AS (
+         SELECT pg_current_snapshot()::text AS to_snapshot,
+                (SELECT last_value FROM webhook_event_log_position_seq) AS head, (SELECT count(*) FROM near) AS size
+       )
+       SELECT m.to_snapshot, m.head, m.size, ${COLUMNS}
+         FROM measured m LEFT JOIN near l ON m.size <= ${SMALL} AND ${WANTED}
+        ORDER BY l.position LIMIT $2::int`,
+      [from, limit]
+    ),
+    (found) => ({
+      to: found[0]!.to_snapshot,
+      head: Number(found[0]!.head),
+      size: Number(found[0]!.size),
+      rows: toRows(found.filter((row) => row.row_position !== null))
+    })
   )
 
 /** A page of a small difference, by transaction id. `+ 0` keeps the planner from walking the positions instead. */
@@ -191,20 +219,24 @@ const lowestPosition = Effect.fnUntraced(function* (connection: Connection, from
 /** The next rows of the log, at most `limit`, and never of more than one difference. */
 export const next = Effect.fnUntraced(function* (connection: Connection, at: Reading, limit: number) {
   let reading = at
+  let rows: ReadonlyArray<LogRow> | undefined
   // What remains of a difference that was begun already, or the next one: from the last snapshot to now.
   const fresh = reading.from === reading.to
-  if (fresh || reading.large === undefined) {
-    const { to, head, size } = yield* measure(connection, reading.from)
-    reading = { ...reading, to: fresh ? to : reading.to, head, large: size > SMALL }
-    if (fresh && size === 0)
+  if (fresh) {
+    const { head, rows: first, size, to } = yield* freshPage(connection, reading.from, limit)
+    if (size === 0)
       return { rows: [], done: after(to), next: { ...startAt(after(to)), head }, more: false } satisfies Page
-    if (reading.large && reading.position < 0) {
-      const lowest = yield* lowestPosition(connection, reading.from)
-      reading = { ...reading, position: Math.min(lowest, head) - 1 }
-    }
+    reading = { ...reading, to, head, large: size > SMALL }
+    if (!reading.large) rows = first
+  } else if (reading.large === undefined) {
+    const { head, size } = yield* measure(connection, reading.from)
+    reading = { ...reading, head, large: size > SMALL }
+  }
+  if (reading.large === true && reading.position < 0) {
+    const lowest = yield* lowestPosition(connection, reading.from)
+    reading = { ...reading, position: Math.min(lowest, reading.head) - 1 }
   }
 
-  let rows: ReadonlyArray<LogRow>
   let exhausted: boolean
   if (reading.large === true) {
     do {
@@ -214,7 +246,7 @@ export const next = Effect.fnUntraced(function* (connection: Connection, at: Rea
       exhausted = reading.position >= reading.head
     } while (rows.length === 0 && !exhausted)
   } else {
-    rows = yield* pageByXid(connection, reading, limit)
+    rows ??= yield* pageByXid(connection, reading, limit)
     exhausted = rows.length < limit
     reading = { ...reading, position: rows.at(-1)?.position ?? reading.position }
   }
