@@ -126,6 +126,6 @@ describe.skipIf(process.env.ONCEGATE_FIRE !== "all")("a cluster with rights", ()
           }
         })
       }).pipe(Effect.scoped),
-    240_000
+    400_000
   )
 })

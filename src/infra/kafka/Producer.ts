@@ -66,7 +66,7 @@ const settledCheckpoint = Effect.fnUntraced(function* (admin: Admin, names: Topi
   return yield* new KafkaFailed({ operation: "checkpoint.settle", code: "STALE_OFFSETS", refused: false })
 })
 
-/** Where each partition was written to last, by topic and partition. */
+/** The offset behind what was written last, by topic and partition. */
 type Ends = Map<string, bigint>
 
 /**
@@ -80,7 +80,7 @@ const checkAnswers = (
   answers: ReadonlyArray<RecordMetadata>,
   ends: Ends
 ) => {
-  const fail = (code: string) => {
+  const fail = (code: string): never => {
     throw Object.assign(new Error(code), { code })
   }
   const answered = new Map(
@@ -90,12 +90,15 @@ const checkAnswers = (
     ])
   )
   for (const { messages: sent, topic } of messages) {
-    const partitions = new Set(sent.map(({ partition }) => partition))
-    for (const partition of partitions) if (!answered.has(`${topic} ${partition}`)) fail("LEADER_MOVED")
-  }
-  for (const [partition, offset] of answered) {
-    if (offset >= 0n && offset < (ends.get(partition) ?? 0n)) fail("TOPIC_REPLACED")
-    ends.set(partition, offset)
+    const counts = new Map<number, number>()
+    for (const { partition } of sent) counts.set(partition!, (counts.get(partition!) ?? 0) + 1)
+    for (const [number, count] of counts) {
+      const partition = `${topic} ${number}`
+      const offset = answered.get(partition) ?? fail("LEADER_MOVED")
+      if (offset < 0n) continue
+      if (offset < (ends.get(partition) ?? 0n)) fail("TOPIC_REPLACED")
+      ends.set(partition, offset + BigInt(count))
+    }
   }
 }
 
