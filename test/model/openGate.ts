@@ -57,6 +57,7 @@ export const openGate = (
         Database.of({
           ...open,
           claims: losing(open.claims, options.lostReplies, options.onLost),
+          awaited: losing(open.awaited, options.lostReplies, options.onLost),
           completions: losing(open.completions, options.lostReplies, options.onLost)
         })
     )

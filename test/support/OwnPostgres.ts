@@ -21,13 +21,27 @@ export const ownPostgres = Effect.fnUntraced(function* (folder: string) {
   yield* Effect.addFinalizer(() => Effect.suspend(() => Scope.close(scope, Exit.void)))
   const up = Effect.suspend(() => Scope.provide(EmbeddedPostgres.start({ folder }), scope))
   const url = Redacted.value((yield* up).url)
+  const postmaster = () =>
+    Number(readFileSync(path.join(folder, "data", "postmaster.pid"), "utf8").split("\n")[0])
   return {
     url,
+    /** Stops these of its processes and its listener, until the scope ends: what it was told is taken, and nothing answered. */
+    freeze: (sessions: ReadonlyArray<number>) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const pids = [postmaster(), ...sessions]
+          for (const pid of pids) process.kill(pid, "SIGSTOP")
+          return pids
+        }),
+        (pids) =>
+          Effect.sync(() => {
+            for (const pid of pids) process.kill(pid, "SIGCONT")
+          })
+      ),
     log: () => readFileSync(path.join(folder, "postgres.log"), "latin1"),
     /** Ends it at once, as `pg_ctl -m immediate` does, and starts it again with recovery. */
     crash: Effect.gen(function* () {
-      const [pid] = readFileSync(path.join(folder, "data", "postmaster.pid"), "utf8").split("\n")
-      process.kill(Number(pid), "SIGQUIT")
+      process.kill(postmaster(), "SIGQUIT")
       yield* Scope.close(scope, Exit.void)
       scope = yield* Scope.make()
       assert.strictEqual(Redacted.value((yield* up).url), url)

@@ -31,6 +31,8 @@ export class Database extends Context.Service<
   Database,
   {
     readonly claims: Connection
+    /** The same connections, for statements that a provider waits for: their replies are given up at `AWAITED_MS`. */
+    readonly awaited: Connection
     readonly completions: Connection
     /**
      * A connection of one's own, for session state such as an advisory lock; closed with the scope. Lost, it stays lost:
@@ -39,6 +41,9 @@ export class Database extends Context.Service<
     readonly session: (name: string, limitMs?: number) => Effect.Effect<Connection, never, Scope.Scope>
   }
 >()("oncegate/infra/Database") {}
+
+/** Less than providers wait, and than the gate's places last. */
+const AWAITED_MS = 4_500
 
 const element = (value: unknown) =>
   value === null || value === undefined ? "NULL" : `"${String(value).replace(/["\\]/g, "\\$&")}"`
@@ -134,11 +139,13 @@ export const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
             Effect.onInterrupt(use(lent), () => Effect.sync(lent.cut))
           : Effect.andThen(Pool.invalidate(pool, lent), lend(use))
       )
-    return connection(lend, limitMs)
+    return lend
   })
+  const claims = yield* pooled("claims", options.claimConnections)
   return Database.of({
-    claims: yield* pooled("claims", options.claimConnections),
-    completions: yield* pooled("completions", options.completionConnections),
+    claims: connection(claims, limitMs),
+    awaited: connection(claims, Math.min(AWAITED_MS, limitMs)),
+    completions: connection(yield* pooled("completions", options.completionConnections), limitMs),
     session: (name, limit = limitMs) =>
       Effect.map(wire(name, Wire.newPace()), (one) => connection((use) => use(one), limit))
   })

@@ -53,6 +53,9 @@ export const isOrdinary = (thrown: unknown) => {
   return name === "PostgresError" && severity === "ERROR" && code !== READ_ONLY
 }
 
+/** There was no reply in time, or no greeting: who asks at once will wait as long. */
+export const isSilence = ({ code }: DatabaseError) => code === "CLIENT_TIMEOUT" || code === "CONNECT_TIMEOUT"
+
 /** Maps whatever the driver threw; called nowhere but here and in Database.ts. */
 export const fromDriver = (statement: string, thrown: unknown) => {
   const { code, constraint_name } = (thrown ?? {}) as { code?: unknown; constraint_name?: unknown }

@@ -1,5 +1,5 @@
 import { Effect, Exit } from "effect"
-import type { DatabaseError } from "./DatabaseError.ts"
+import { type DatabaseError, isSilence } from "./DatabaseError.ts"
 import * as GroupMetrics from "./GroupMetrics.ts"
 
 interface Waiting<Item, Answer> {
@@ -16,6 +16,11 @@ export interface GroupingOptions<Item, Answer> {
   readonly inFlight: number
   /** Items that share one of these may not stand in one group: the later one waits for the next. */
   readonly exclusive: (item: Item) => ReadonlyArray<string>
+  /**
+   * Where no reply came in time the group fails, and with it whoever waits behind it: nobody waits for longer than one
+   * statement. Else the statement is sent once more, as after a lost connection.
+   */
+  readonly failsInSilence?: boolean
   /** One commit for the whole group; answers in the order of the items. Must bear to be run again with the same items. */
   readonly run: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<Answer>, DatabaseError>
 }
@@ -68,7 +73,8 @@ export const make = Effect.fnUntraced(function* <Item, Answer>(options: Grouping
     Effect.catch(options.run(items), (error) => {
       if (error.fate === "repeat" && repeats < REPEATS)
         return Effect.delay(attempt(items, repeats + 1, lost), repeats * 5 * Math.random())
-      if (error.fate === "ambiguous" && lost < 1) return attempt(items, repeats, lost + 1)
+      if (error.fate === "ambiguous" && lost < 1 && !(options.failsInSilence === true && isSilence(error)))
+        return attempt(items, repeats, lost + 1)
       return Effect.fail(error)
     })
 
@@ -85,7 +91,9 @@ export const make = Effect.fnUntraced(function* <Item, Answer>(options: Grouping
         error.fate === "data" && group.length > 1
           ? Effect.forEach(group, (waiting) => settle([waiting]), { discard: true })
           : Effect.sync(() => {
-              for (const { resume } of group) resume(Effect.fail(error))
+              const isOver = options.failsInSilence === true && isSilence(error)
+              for (const { resume } of isOver ? [...group, ...queue.splice(0)] : group)
+                resume(Effect.fail(error))
             })
     })
 

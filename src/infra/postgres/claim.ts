@@ -12,7 +12,7 @@ import { Custody } from "../crypto/Custody.ts"
 import { type ClaimRow, claimRows, type Proof } from "./claimStatement.ts"
 import { effectNames, factRows } from "./completeStatement.ts"
 import { Database } from "./Database.ts"
-import type { DatabaseError } from "./DatabaseError.ts"
+import { type DatabaseError, isSilence } from "./DatabaseError.ts"
 import * as Grouping from "./Grouping.ts"
 import { type ReclaimResult, reclaimRows } from "./reclaimStatement.ts"
 
@@ -45,7 +45,7 @@ const STUCK: ReadonlySet<string> = new Set(["55P03", "57014"])
 export const makeClaim = Effect.fnUntraced(function* (
   committed: <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
 ) {
-  const { claims } = yield* Database
+  const { awaited } = yield* Database
   const custody = yield* Custody
   const policy = yield* Policy
   const waitingRows = new Map<
@@ -76,13 +76,13 @@ export const makeClaim = Effect.fnUntraced(function* (
 
   const reclaimOnce = (items: ReadonlyArray<{ readonly row: ClaimRow; readonly count: number }>) =>
     reclaimRows(
-      claims,
+      awaited,
       items.map(({ row }) => row),
       items.map(({ count }) => count),
       { leaseMs: policy.leaseMs, maxAttempts: policy.maxAttempts, redeliveryIntervalMs: policy.backoffBaseMs }
     ).pipe(
       Effect.retry({ while: ({ fate }) => fate === "repeat", times: 20 }),
-      Effect.retry({ while: ({ fate }) => fate === "ambiguous", times: 1 })
+      Effect.retry({ while: (error) => error.fate === "ambiguous" && !isSilence(error), times: 1 })
     )
 
   /**
@@ -105,6 +105,7 @@ export const makeClaim = Effect.fnUntraced(function* (
     name: "claim",
     maxRows: Grouping.MAX_ROWS,
     inFlight: Grouping.IN_FLIGHT,
+    failsInSilence: true,
     exclusive: ({ request: { delivery, identity }, dedupKey, proven }) => {
       const { transmission } = identity
       const { name } = delivery.endpoint
@@ -120,11 +121,11 @@ export const makeClaim = Effect.fnUntraced(function* (
       const rows = items.map(claimRow)
       const counts = items.map(({ count }) => count)
       yield* failpoint("claim.before")
-      const first = yield* claimRows(claims, rows, counts, policy.leaseMs).pipe(
+      const first = yield* claimRows(awaited, rows, counts, policy.leaseMs).pipe(
         // Facts that the database refuses must not cost the claim: what processing makes of them is recorded.
         Effect.catchIf(
           ({ fate }) => fate === "data" && rows.length === 1 && rows[0]!.proven !== null,
-          () => claimRows(claims, [{ ...rows[0]!, proven: null }], counts, policy.leaseMs)
+          () => claimRows(awaited, [{ ...rows[0]!, proven: null }], counts, policy.leaseMs)
         )
       )
       const taken = first.flatMap((result, index) => (result === "taken" ? [index] : []))
@@ -161,7 +162,13 @@ export const makeClaim = Effect.fnUntraced(function* (
       const shared = Promise.withResolvers<Effect.Effect<ClaimResult, DatabaseError>>()
       waitingRows.set(name, { waiting, answer: Effect.flatten(Effect.promise(() => shared.promise)) })
       return committed(submitClaim(waiting)).pipe(
-        Effect.onExit((exit) => Effect.sync(() => shared.resolve(exit))),
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            // Given up before its statement: whoever comes next begins anew.
+            if (waitingRows.get(name)?.waiting === waiting) waitingRows.delete(name)
+            shared.resolve(exit)
+          })
+        ),
         Effect.map((result) => ({ result, twin: false }))
       )
     })
