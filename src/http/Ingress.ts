@@ -39,6 +39,16 @@ const webhooks = Metric.counter("oncegate_webhooks_total", {
   description: "Webhook requests, by endpoint and answer.",
   incremental: true
 })
+/** Counters by endpoint and answer: each is put together once, for all requests that end so. */
+const counters = new Map<string, typeof webhooks>()
+const counterOf = (endpoint: string, answer: string) => {
+  const name = `${endpoint}\n${answer}`
+  const known = counters.get(name)
+  if (known !== undefined) return known
+  const made = Metric.withAttributes(webhooks, { endpoint, answer })
+  counters.set(name, made)
+  return made
+}
 const PATH = "/webhooks/"
 const TRACEPARENT = /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 
@@ -150,13 +160,8 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
     yield* failpoint("ingress.received")
     const answer = yield* answered(provider, delivery, trace)
     yield* failpoint("answer.before")
-    yield* Metric.update(
-      Metric.withAttributes(webhooks, {
-        endpoint: provider.endpoint.name,
-        answer: "name" in answer ? answer.name : answer.code.toLowerCase()
-      }),
-      1
-    )
+    const name = "name" in answer ? answer.name : answer.code.toLowerCase()
+    yield* Metric.update(counterOf(provider.endpoint.name, name), 1)
     return answer
   })
 

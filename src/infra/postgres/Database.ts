@@ -45,8 +45,13 @@ export class Database extends Context.Service<
 /** Less than providers wait, and than the gate's places last. */
 const AWAITED_MS = 4_500
 
-const element = (value: unknown) =>
-  value === null || value === undefined ? "NULL" : `"${String(value).replace(/["\\]/g, "\\$&")}"`
+const ESCAPED = /["\\]/
+const element = (value: unknown) => {
+  if (value === null || value === undefined) return "NULL"
+  const text = String(value)
+  // One look at most values, and two plain passes over JSON, which is full of quotes.
+  return ESCAPED.test(text) ? `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"` : `"${text}"`
+}
 /** A flat array in the words of Postgres. */
 const arrayType = (oid: number) => ({
   to: oid,
