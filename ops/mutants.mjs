@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // `npm run mutants`: takes one mechanism away at a time, in a copy of the project, and sees that the tests named for it fail.
-import { execFileSync, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import fs from "node:fs"
-import os from "node:os"
 import path from "node:path"
 import process from "node:process"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
+import { breakCopy, copyProject } from "../test/mutants/Copy.ts"
 import { mutants } from "../test/mutants/mutants.ts"
 import { startServices } from "../test/support/ServicesProcess.ts"
 
@@ -45,23 +45,6 @@ const chosen =
 if (chosen.length === 0) {
   console.error(`no mutant is called ${flags.only.join(", ")}; --list names them`)
   process.exit(2)
-}
-
-/** Everything that git knows or would take, and the modules by a link. */
-const copyProject = () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "oncegate-mutants-"))
-  const listed = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "-z"], {
-    cwd: root,
-    encoding: "utf8"
-  })
-  for (const file of listed
-    .split("\0")
-    .filter((name) => name !== "" && fs.existsSync(path.join(root, name)))) {
-    fs.mkdirSync(path.join(folder, path.dirname(file)), { recursive: true })
-    fs.copyFileSync(path.join(root, file), path.join(folder, file))
-  }
-  fs.symlinkSync(path.join(root, "node_modules"), path.join(folder, "node_modules"), "dir")
-  return folder
 }
 
 const TIME_LIMIT_MS = 300_000
@@ -130,24 +113,6 @@ const inShort = (message = "") =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours
   (message.replace(/\u001b\[[0-9;]*m/g, "").split("\n")[0] ?? "").slice(0, 110)
 
-const edit = (folder, { edits }) => {
-  const before = new Map()
-  for (const { file, find, replace } of edits) {
-    const target = path.join(folder, file)
-    const text = fs.readFileSync(target, "utf8")
-    if (!before.has(target)) before.set(target, text)
-    if (text.split(find).length !== 2)
-      throw new Error(`an edit of ${file} no longer applies: ${find.slice(0, 60)}`)
-    fs.writeFileSync(
-      target,
-      text.replace(find, () => replace)
-    )
-  }
-  return () => {
-    for (const [target, text] of before) fs.writeFileSync(target, text)
-  }
-}
-
 const folder = copyProject()
 const services = await startServices()
 const rows = []
@@ -170,7 +135,7 @@ try {
 
   for (const [index, mutant] of chosen.entries()) {
     console.log(`${index + 1}/${chosen.length} ${mutant.name}: ${mutant.without}`)
-    const restore = edit(folder, mutant)
+    const restore = breakCopy(folder, mutant)
     for (const { file, test } of mutant.caught) {
       const [{ message, result, seconds }] = await runTests(folder, services.url, file, [test])
       if (isStopped) throw new Error("stopped")

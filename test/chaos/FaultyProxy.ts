@@ -109,9 +109,9 @@ export const startFaultyProxy = async (brokerPort: number) => {
     delay: (ms: number) => {
       delayMs = ms
     },
-    /** The next reply to such a request is thrown away, and its connection cut. */
-    lose: (api: Api) => {
-      losing = APIS[api]
+    /** The next reply to such a request is thrown away, and its connection cut; undefined: none any more. */
+    lose: (api: Api | undefined) => {
+      losing = api === undefined ? undefined : APIS[api]
     },
     lost: () => lost,
     /**

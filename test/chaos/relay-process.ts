@@ -1,20 +1,12 @@
-// A relay in a process of its own, to be killed. DATABASE_URL, KAFKA_BROKERS and KAFKA_TOPIC_PREFIX say where; PROXY is
-// `port:port`: connections to the first port, which the broker names as its own, are made to the second.
-import net from "node:net"
+// A relay in a process of its own, to be killed. DATABASE_URL, KAFKA_BROKERS and KAFKA_TOPIC_PREFIX say where, PROXY
+// through what.
+import "../support/throughProxy.ts"
 import { Effect, Layer, Logger, Redacted } from "effect"
 import * as Relay from "../../src/infra/kafka/Relay.ts"
 import * as Database from "../../src/infra/postgres/Database.ts"
 import * as LogSignal from "../../src/infra/postgres/LogSignal.ts"
 
-const { DATABASE_URL = "", KAFKA_BROKERS = "", KAFKA_TOPIC_PREFIX = "", PROXY = ":" } = process.env
-
-const [broker, proxy] = PROXY.split(":").map(Number) as [number, number]
-const direct = net.connect
-net.connect = ((options: net.TcpNetConnectOpts, onConnect?: () => void) =>
-  direct(
-    { ...options, port: options.port === broker ? proxy : options.port },
-    onConnect
-  )) as typeof net.connect
+const { DATABASE_URL = "", KAFKA_BROKERS = "", KAFKA_TOPIC_PREFIX = "" } = process.env
 
 const database = Database.layer({
   url: Redacted.make(DATABASE_URL),

@@ -1,3 +1,4 @@
+import "../support/throughProxy.ts"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import { options, run } from "../../src/cli/oncegate.ts"
@@ -5,7 +6,8 @@ import { type FailpointName, Failpoints, names, others } from "../../src/domain/
 
 /**
  * The command line with one failpoint armed: `FAILPOINT=name:action:hit`, where action is `kill`, `stop`, `throw` or
- * `delay-MS`, and hit says at which passage (once). `CLOCK_OFFSET_MS` sets this process's clock wrong.
+ * `delay-MS`, and hit says at which passage (once). `CLOCK_OFFSET_MS` sets this process's clock wrong; `PROXY` leads it to its
+ * broker through a proxy.
  */
 const armed = (text: string) => {
   const [name, action, hit] = text.split(":") as [FailpointName, string, string]

@@ -11,8 +11,17 @@ import type { House } from "./house.ts"
 
 const EVENTS = 150
 const COPIES = 2
-/** Providers send again for days; a run is shorter. */
+/** A minute of the providers' tables of retries: a run is shorter than their days. */
+const MINUTE_MS = 10
 const RETRY_MS = 120_000
+/**
+ * Toss sends again after 1, 4, 16, .. 4096 minutes, seven times; PayPal up to 25 times in three days, at moments that it
+ * does not publish: taken as growing evenly.
+ */
+const TABLES = {
+  toss: Array.from({ length: 7 }, (_, retry) => MINUTE_MS * 4 ** retry),
+  paypal: Array.from({ length: 25 }, (_, retry) => (MINUTE_MS * 3 * 1_440 * (retry + 1)) / (25 * 13))
+}
 /** Of each batch's events, how many come again later. */
 const AGAIN = 5
 
@@ -45,7 +54,7 @@ const eventLine = (
 })
 
 /**
- * Webhooks of both providers without end, their copies among them, each sent until it is answered 200; a few of them come
+ * Webhooks of both providers without end, their copies among them, each sent again by its provider's table; a few of them come
  * again long after; and forged ones, which must never count.
  */
 export const makeLoad = Effect.fnUntraced(function* (
@@ -73,16 +82,23 @@ export const makeLoad = Effect.fnUntraced(function* (
   let turn = 0
   let acked = 0
   let sent = 0
+  let refused = 0
   let isOver = false
 
   /** Round robin over the gates, also those that are dead at the moment. */
-  const deliver: Courier.Courier["deliver"] = async (url, headers, body) => {
+  const post: Courier.Courier["deliver"] = async (url, headers, body) => {
     const gate = turn++ % house.places.length
     flying[gate]! += 1
     sent += 1
     const received = await courier.deliver(new URL(url.pathname, house.places[gate]!.url), headers, body)
     flying[gate]! -= 1
     if (received.httpStatus === 200) acked += 1
+    return received
+  }
+  /** What a genuine delivery is answered with but 200 is counted: it will come again. */
+  const deliver: Courier.Courier["deliver"] = async (url, headers, body) => {
+    const received = await post(url, headers, body)
+    if (received.httpStatus !== 200) refused += 1
     return received
   }
 
@@ -102,10 +118,10 @@ export const makeLoad = Effect.fnUntraced(function* (
     const id = `WH-FORGED-${random.text("0123456789ABCDEF", 20)}`
     const body = Buffer.from(JSON.stringify({ id, event_type: "PAYMENT.CAPTURE.COMPLETED", resource: {} }))
     const [headers] = transmissions(signer, random, Buffer.from("{}"), 1, Date.now())
-    const paypal = await deliver(new URL("http://gate/webhooks/paypal"), headers!, body)
+    const paypal = await post(new URL("http://gate/webhooks/paypal"), headers!, body)
     options.write({ t: "forged", endpoint: "paypal", dedup_key: `ev_${id}`, answer: [paypal.httpStatus] })
     const paymentKey = `forged_${random.text("0123456789abcdef", 20)}`
-    const toss = await deliver(
+    const toss = await post(
       new URL("http://gate/webhooks/toss"),
       { "content-type": "application/json", "tosspayments-webhook-transmission-id": paymentKey },
       Buffer.from(
@@ -137,6 +153,7 @@ export const makeLoad = Effect.fnUntraced(function* (
         concurrency: 48,
         rate: options.rate / of,
         retryMs: RETRY_MS,
+        retryPause: (endpoint, attempt) => TABLES[endpoint][attempt - 1],
         random,
         onReceived: () => {}
       })
@@ -158,7 +175,9 @@ export const makeLoad = Effect.fnUntraced(function* (
     },
     acked: () => acked,
     sent: () => sent,
+    refused: () => refused,
     inFlight: (gate: number | undefined) =>
       gate === undefined ? flying.reduce((sum, one) => sum + one, 0) : flying[gate]!
   }
 })
+export type Load = Effect.Success<ReturnType<typeof makeLoad>>

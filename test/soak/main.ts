@@ -4,116 +4,90 @@ import path from "node:path"
 import process from "node:process"
 import { setTimeout as pause } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
-import { parseArgs } from "node:util"
 import { Effect, Fiber } from "effect"
-import { newSeed } from "../../src/infra/simulator/World.ts"
 import { command } from "../support/ServeProcess.ts"
-import { open, PREFIX } from "./house.ts"
+import { control } from "./control.ts"
+import { type House, open, PREFIX } from "./house.ts"
 import { type Line, makeLoad } from "./load.ts"
-import { kinds, plan } from "./plan.ts"
+import { readOptions } from "./options.ts"
+import { digestOf, firstDifference, kinds, plan } from "./plan.ts"
 import { type Struck, strike } from "./strike.ts"
 
-const HELP = `npm run soak -- [options]
-
-Three gates, a relay in each, both providers, on a Postgres and a Kafka of the run's own, while one fault after another
-strikes work in flight: ${kinds.join(", ")}.
-At the end an auditor that shares no code with the gate reads answers, tables and topics: lost, doubled, stuck, out of
-order, wrongly acked. Exit code 0: all right; 1: not; 2: wrong options.
-
-  --minutes N   length (default 2; a thorough run: 30)
-  --seed TEXT   the same seed strikes the same faults in the same order (default: a new one, printed)
-  --rate N      deliveries a second (default 160)
-  --least N     acked deliveries below which the run says nothing (default: 45 a second)
-  --folder DIR  where journal and report go (default .oncegate/soak)
-  --json        the report on standard output, nothing else
-
-  npm run soak -- --minutes 30
-  npm run soak -- --minutes 2 --seed 1795341797894-f00d`
-
-const wrong = (text: string): never => {
-  console.error(`soak: ${text}. See --help`)
-  process.exit(2)
-}
-const options = (() => {
-  try {
-    return parseArgs({
-      options: {
-        minutes: { type: "string", default: "2" },
-        seed: { type: "string" },
-        rate: { type: "string", default: "160" },
-        least: { type: "string" },
-        folder: { type: "string", default: path.join(".oncegate", "soak") },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", default: false }
-      }
-    }).values
-  } catch (error) {
-    return wrong((error as Error).message.split(". ")[0]!)
-  }
-})()
-if (options.help) {
-  console.log(HELP)
-  process.exit(0)
-}
-const number = (name: string, text: string, least: number) => {
-  const value = Number(text)
-  return Number.isFinite(value) && value >= least ? value : wrong(`--${name} is a number from ${least}`)
-}
-const lengthMs = number("minutes", options.minutes, 1.5) * 60_000
-const rate = number("rate", options.rate, 1)
-const least = number("least", options.least ?? String(Math.floor((lengthMs / 1_000) * 45)), 1)
-const seed = options.seed ?? newSeed()
-const GATES = 3
-
-const folder = path.resolve(options.folder)
-mkdirSync(folder, { recursive: true })
-const journalFile = path.join(folder, "journal.jsonl")
-const journal = createWriteStream(journalFile)
-const write = (line: Line) => void journal.write(`${JSON.stringify(line)}\n`)
+const options = readOptions()
+const { before, folder, least, lengthMs, rate, seed } = options
 const say = (text: string) => {
   if (!options.json) console.error(text)
 }
 
+/** At least so long the run goes on in peace, however late the last fault was. */
+const PEACE_MS = 30_000
+/** After so long nothing of the last fault is an excuse. */
+const GRACE_MS = 15_000
+
+/** What the last answers promised: the rescuer, the relay and the consumers have a moment for it. */
+const settled = (house: House) =>
+  Effect.promise(async () => {
+    for (let waited = 0; waited < 60; waited += 1) {
+      const [row] = await house.sql<Array<{ open: number }>>`
+        SELECT count(*)::int AS open FROM webhook_dedup_events
+         WHERE status <> 'done' AND error_code IS DISTINCT FROM 'unconfirmed'`
+      if (row!.open === 0) return
+      await pause(1_000)
+    }
+  })
+
+/** Who ended without having been killed. */
+const diedOf = ({ consumers, places }: House) => ({
+  gates: places.filter(({ serving }) => serving().child.exitCode !== null).length,
+  consumers: consumers.died()
+})
+
+/** What gates and consumers said last, beside the journal: for whoever looks for the reason of a finding. */
+const keepLogs = ({ consumers, places }: House) => {
+  for (const [index, { serving }] of places.entries())
+    writeFileSync(path.join(folder, `gate-${index + 1}.log`), serving().output().slice(-1_000_000))
+  writeFileSync(path.join(folder, "consumers.log"), consumers.output())
+}
+
 const soak = Effect.gen(function* () {
   say(`seed ${seed}: ${lengthMs / 60_000} min, ${rate} deliveries a second`)
-  const house = yield* open(GATES)
+  mkdirSync(folder, { recursive: true })
+  const journalFile = path.join(folder, "journal.jsonl")
+  const journal = createWriteStream(journalFile)
+  const write = (line: Line) => void journal.write(`${JSON.stringify(line)}\n`)
+  const house = yield* open
+  const disk = house.disk === undefined ? "a trigger: no tmpfs could be mounted here" : "tmpfs"
+  say(`disk_full is ${disk}`)
   const load = yield* makeLoad(house, { seed, rate, write })
   const begun = performance.now()
   const elapsed = () => performance.now() - begun
   const playing = yield* Effect.forkScoped(load.run)
   const struck: Array<Struck> = []
 
-  for (const fault of plan(seed, lengthMs, GATES)) {
+  for (const fault of plan(seed, lengthMs)) {
     yield* Effect.promise(async () => {
       if (fault.at > elapsed()) await pause(fault.at - elapsed())
       // A gate that a fault left without a process is a fault of the run, told by the next one's failure.
-      const one = await strike(house, fault, load.inFlight)
+      const one = await strike(house, fault, load)
       struck.push(one)
       write({ t: "fault", ...one })
       say(
-        `${String(Math.round(elapsed() / 1_000)).padStart(5)} s  ${one.kind.padEnd(14)} gate ${one.gate + 1}  in flight ${String(one.inFlight).padStart(3)}  acked ${load.acked()} of ${load.sent()}`
+        `${String(Math.round(elapsed() / 1_000)).padStart(5)} s  ${one.kind.padEnd(19)} ${one.target.padEnd(22)} in flight ${String(one.inFlight).padStart(3)}${one.met ? "" : " NOT MET"}  acked ${load.acked()} of ${load.sent()}`
       )
     })
   }
-  const lastFault = elapsed()
-  if (lengthMs > elapsed()) yield* Effect.sleep(lengthMs - elapsed())
+  yield* Effect.sleep(GRACE_MS)
+  const quiet = load.refused()
+  const end = Math.max(lengthMs, elapsed() - GRACE_MS + PEACE_MS)
+  if (end > elapsed()) yield* Effect.sleep(end - elapsed())
   load.stop()
   yield* Fiber.join(playing)
-  // What the last answers promised: the rescuer and the relay have a moment for it.
-  const open_ = Effect.promise(async () => {
-    const [row] = await house.sql<Array<{ open: number }>>`
-      SELECT count(*)::int AS open FROM webhook_dedup_events
-       WHERE status <> 'done' AND error_code IS DISTINCT FROM 'unconfirmed'`
-    return row!.open
-  })
-  for (let waited = 0; waited < 60 && (yield* open_) > 0; waited += 1) yield* Effect.sleep(1_000)
-  const died = house.places.filter(({ serving }) => serving().child.exitCode !== null)
-  for (const { serving, url } of died)
-    writeFileSync(path.join(folder, `died-${new URL(url).port}.log`), serving().output().slice(-100_000))
-  write({ t: "end", seed, kinds, least, died: died.length, tail_from: lastFault })
+  yield* settled(house)
+  const died = diedOf(house)
+  write({ t: "end", seed, kinds, least, died, late: load.refused() - quiet })
   yield* Effect.promise(() => new Promise<void>((resolve) => journal.end(resolve)))
 
-  say("the auditor reads answers, tables and topics ..")
+  say("the auditor reads answers, tables, topics and the ledger ..")
   const auditor = spawnSync(
     process.execPath,
     [
@@ -128,11 +102,20 @@ const soak = Effect.gen(function* () {
   const verdict = auditor.status === 2 ? undefined : JSON.parse(auditor.stdout)
   if (verdict === undefined) say(auditor.stderr)
   const own = yield* Effect.promise(() => command(["audit"], house.environment))
+  const difference = before === undefined ? undefined : firstDifference(before.faults, struck)
   const report = {
     seed,
     minutes: lengthMs / 60_000,
-    deliveries_acked: load.acked(),
-    faults: struck.map(({ at, gate, inFlight, kind }) => ({ at, kind, gate, in_flight: inFlight })),
+    disk_full: disk,
+    faults_digest: digestOf(struck),
+    ...(before === undefined ? {} : { like: difference ?? "the same faults in the same order" }),
+    faults: struck.map(({ at, inFlight, kind, met, target }) => ({
+      at,
+      kind,
+      target,
+      in_flight: inFlight,
+      met
+    })),
     ...verdict,
     oncegate_audit: own.code === 0 ? "clean" : "differs"
   }
@@ -143,11 +126,35 @@ const soak = Effect.gen(function* () {
     for (const finding of (verdict?.findings ?? []).slice(0, 20)) say(`  ${JSON.stringify(finding)}`)
     say(`oncegate audit           ${report.oncegate_audit}`)
     if (own.code !== 0) say(own.output.slice(-2_000))
-    say(`report: ${path.join(options.folder, "report.json")}`)
+    say(`faults struck            ${struck.length}, digest ${report.faults_digest}`)
+    if (difference !== undefined)
+      say(`  fault ${difference.index + 1} was ${difference.before}, and is ${difference.now}`)
+    else if (before !== undefined) say("  the same as before, in the same order")
+    say(`report: ${path.join(folder, "report.json")}`)
   }
-  return auditor.status === 0 && own.code === 0
+  const isGood = auditor.status === 0 && own.code === 0
+  if (!isGood) keepLogs(house)
+  return isGood && difference === undefined
 })
 
-const isGood = await Effect.runPromise(Effect.scoped(soak))
+/** Controls one after the other, each with a table's line. */
+const controls = async () => {
+  let survived = 0
+  for (const mutant of options.mutants) {
+    say(`without ${mutant.name}: ${mutant.without}`)
+    const { by, isCaught, seconds } = await control(mutant, options)
+    if (!isCaught) survived += 1
+    say(`| \`${mutant.name}\` | ${isCaught ? "caught" : "NOT CAUGHT"} | ${by} | ${seconds} s |`)
+  }
+  return survived === 0
+}
+
+// The servers and the mount must not be left behind.
+const interrupted = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort())
+const isGood =
+  options.mutants.length > 0
+    ? await controls()
+    : await Effect.runPromise(Effect.scoped(soak), { signal: interrupted.signal })
 say(isGood ? "PASS" : "FAIL")
 process.exit(isGood ? 0 : 1)

@@ -16,13 +16,21 @@ export const ownFolder = Effect.acquireRelease(
 )
 
 /** A PostgreSQL of one test's own, which it may crash and start again. */
-export const ownPostgres = Effect.fnUntraced(function* (folder: string) {
+export const ownPostgres = Effect.fnUntraced(function* (
+  folder: string,
+  settings: Readonly<Record<string, string>> = {}
+) {
   let scope = yield* Scope.make()
   yield* Effect.addFinalizer(() => Effect.suspend(() => Scope.close(scope, Exit.void)))
-  const up = Effect.suspend(() => Scope.provide(EmbeddedPostgres.start({ folder }), scope))
+  const up = Effect.suspend(() => Scope.provide(EmbeddedPostgres.start({ folder, settings }), scope))
   const url = Redacted.value((yield* up).url)
   const postmaster = () =>
     Number(readFileSync(path.join(folder, "data", "postmaster.pid"), "utf8").split("\n")[0])
+  const again = Effect.gen(function* () {
+    yield* Scope.close(scope, Exit.void)
+    scope = yield* Scope.make()
+    assert.strictEqual(Redacted.value((yield* up).url), url)
+  })
   return {
     url,
     /** Stops these of its processes and its listener, until the scope ends: what it was told is taken, and nothing answered. */
@@ -42,9 +50,9 @@ export const ownPostgres = Effect.fnUntraced(function* (folder: string) {
     /** Ends it at once, as `pg_ctl -m immediate` does, and starts it again with recovery. */
     crash: Effect.gen(function* () {
       process.kill(postmaster(), "SIGQUIT")
-      yield* Scope.close(scope, Exit.void)
-      scope = yield* Scope.make()
-      assert.strictEqual(Redacted.value((yield* up).url), url)
-    })
+      yield* again
+    }),
+    /** Stops it, if it still runs, and starts it again, as a person would. */
+    again
   }
 })

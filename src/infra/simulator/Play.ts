@@ -14,6 +14,8 @@ export interface PlayOptions {
   readonly rate?: number
   /** How long a delivery that got no 200 is sent again, as providers do for days; 0: not at all. */
   readonly retryMs: number
+  /** Milliseconds before a delivery is sent again for the nth time, by a provider's own table; undefined at its end. */
+  readonly retryPause?: (endpoint: EndpointName, attempt: number) => number | undefined
   readonly random: SeededRandom
   readonly onReceived: () => void
 }
@@ -60,7 +62,7 @@ const PROBES = 300
  * would be a matter of luck. A story whose act was not processed ends there.
  */
 export const play = Effect.fn("Play.play")(function* (stories: ReadonlyArray<Story>, options: PlayOptions) {
-  const { courier, random, urlOf } = options
+  const { courier, random, retryPause = () => RETRY_PAUSE_MS, urlOf } = options
   const all: Array<Told> = []
   const queue = yield* Queue.unbounded<Slot, Cause.Done>()
   let scenesLeft = 0
@@ -118,9 +120,11 @@ export const play = Effect.fn("Play.play")(function* (stories: ReadonlyArray<Sto
     if (due > 1) yield* Effect.sleep(due)
     const giveUpAt = performance.now() + options.retryMs
     let received = yield* deliver(told.event, copy)
-    while (received.httpStatus !== 200 && performance.now() < giveUpAt) {
+    for (let retry = 1; received.httpStatus !== 200 && performance.now() < giveUpAt; retry += 1) {
+      const pause = retryPause(told.event.endpoint, retry)
+      if (pause === undefined) break
       told.lost.push(received)
-      yield* Effect.sleep(RETRY_PAUSE_MS)
+      yield* Effect.sleep(pause)
       received = yield* deliver(told.event, copy)
     }
     told.received.push(received)

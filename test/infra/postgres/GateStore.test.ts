@@ -341,6 +341,24 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
       })
     )
 
+    it.effect("what another session holds is passed by: a rescuer waits for nobody, and takes the rest", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const dying = yield* openStore(url, { policy: { leaseMs: 0 } })
+        for (const key of ["ev_passed_by", "ev_taken_beside"]) yield* claimed(dying, delivery(key))
+        const store = yield* openStore(url)
+        const { due } = yield* Effect.promise(() =>
+          sql.begin(async (transaction) => {
+            await transaction`SELECT 1 FROM webhook_dedup_events WHERE dedup_key = 'ev_passed_by' FOR UPDATE`
+            return Effect.runPromise(store.take(endpoint, "rescue", 1_000))
+          })
+        )
+        const keys = due.map(({ claim }) => claim.dedupKey as string)
+        assert.include(keys, "ev_taken_beside")
+        assert.notInclude(keys, "ev_passed_by")
+      })
+    )
+
     it.effect("a body that comes to an event whose attempts are spent is kept all the same", () =>
       Effect.gen(function* () {
         const { sql, url } = yield* Schema
