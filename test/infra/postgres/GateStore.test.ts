@@ -243,6 +243,39 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
       })
     )
 
+    it.effect(
+      "a fact that somebody books at this moment, with another amount, is a conflict all the same",
+      () =>
+        Effect.gen(function* () {
+          const { sql, url } = yield* Schema
+          const store = yield* openStore(url)
+          const claim = yield* claimed(store, delivery("ev_amount_raced"))
+          let completing: Promise<string> | undefined
+          yield* Effect.promise(() =>
+            sql.begin(async (transaction) => {
+              await transaction`
+              INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
+              VALUES ('paypal', 'amount:raced', 'ev_of_another', ${"0".repeat(64)})`
+              completing = Effect.runPromise(
+                Effect.match(store.complete(claim, proving(fact("amount:raced"))), {
+                  onSuccess: () => "done",
+                  onFailure: ({ _tag }) => _tag
+                })
+              )
+              // Committed once the completion, whose snapshot cannot see it, waits for it.
+              const isWaitedFor = async () => {
+                const waiting = await transaction`
+                SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid`
+                return waiting.length > 0
+              }
+              while (!(await isWaitedFor())) await transaction`SELECT pg_sleep(0.01)`
+            })
+          )
+          assert.strictEqual(yield* Effect.promise(() => completing!), "EffectConflict")
+          assert.strictEqual((yield* rows("ev_amount_raced"))[0]!.status, "processing")
+        })
+    )
+
     it.effect("two gates that book the same facts in opposite order neither deadlock nor double", () =>
       Effect.gen(function* () {
         const { sql, url } = yield* Schema
