@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
 import { createWriteStream, mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import process from "node:process"
@@ -49,6 +49,19 @@ const keepLogs = ({ consumers, places }: House) => {
   writeFileSync(path.join(folder, "consumers.log"), consumers.output())
 }
 
+/** Beside us, not instead of us: the proxies run in this process, and the relay has its last records to publish. */
+const audited = (args: ReadonlyArray<string>) =>
+  new Promise<{ readonly status: number | null; readonly stdout: string }>((resolve) => {
+    const child = spawn(process.execPath, [fileURLToPath(new URL("auditor.mjs", import.meta.url)), ...args], {
+      stdio: ["ignore", "pipe", "inherit"]
+    })
+    let stdout = ""
+    child.stdout.on("data", (chunk: Buffer) => {
+      stdout += chunk.toString()
+    })
+    child.once("close", (status) => resolve({ status, stdout }))
+  })
+
 const soak = Effect.gen(function* () {
   say(`seed ${seed}: ${lengthMs / 60_000} min, ${rate} deliveries a second`)
   mkdirSync(folder, { recursive: true })
@@ -88,19 +101,10 @@ const soak = Effect.gen(function* () {
   yield* Effect.promise(() => new Promise<void>((resolve) => journal.end(resolve)))
 
   say("the auditor reads answers, tables, topics and the ledger ..")
-  const auditor = spawnSync(
-    process.execPath,
-    [
-      fileURLToPath(new URL("auditor.mjs", import.meta.url)),
-      journalFile,
-      house.databaseUrl,
-      house.brokers.join(","),
-      PREFIX
-    ],
-    { encoding: "utf8", maxBuffer: 1 << 28 }
+  const auditor = yield* Effect.promise(() =>
+    audited([journalFile, house.databaseUrl, house.brokers.join(","), PREFIX])
   )
-  const verdict = auditor.status === 2 ? undefined : JSON.parse(auditor.stdout)
-  if (verdict === undefined) say(auditor.stderr)
+  const verdict = auditor.status === 2 || auditor.status === null ? undefined : JSON.parse(auditor.stdout)
   const own = yield* Effect.promise(() => command(["audit"], house.environment))
   const difference = before === undefined ? undefined : firstDifference(before.faults, struck)
   const report = {
