@@ -258,6 +258,25 @@ layer(house(), { excludeTestServices: true, timeout: "3 minutes" })("the ingress
         })
     )
 
+    it.effect("refuses a size that is announced over the limit before any of it is sent", () =>
+      Effect.gen(function* () {
+        const { gate } = yield* House
+        const status = yield* Effect.callback<number | undefined>((resume) => {
+          const call = request(`${gate.url}/webhooks/toss`, {
+            method: "POST",
+            headers: { ...json, "content-length": 262_145 }
+          })
+          call.on("response", ({ statusCode }) => {
+            call.destroy()
+            resume(Effect.succeed(statusCode))
+          })
+          call.on("error", () => {})
+          call.flushHeaders()
+        })
+        assert.strictEqual(status, 413)
+      })
+    )
+
     it.effect("tells health and readiness", () =>
       Effect.gen(function* () {
         const { gate } = yield* House
