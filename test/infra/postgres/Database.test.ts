@@ -38,3 +38,24 @@ it.live(
     }),
   60_000
 )
+
+it.live("every session waits for its commits to be on disk, whatever the server's own setting is", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { url } = yield* Effect.promise(postgresService)
+      const database = yield* Database.make({
+        url: Redacted.make(url),
+        claimConnections: 1,
+        completionConnections: 1,
+        statementTimeoutMs: 5_000
+      })
+      for (const { query } of [database.claims, database.completions, yield* database.session("test")]) {
+        const [row] = yield* query<{ setting: string; source: string }>(
+          "synchronous_commit",
+          "SELECT setting, source FROM pg_settings WHERE name = 'synchronous_commit'"
+        )
+        assert.deepStrictEqual(row, { setting: "on", source: "client" })
+      }
+    })
+  )
+)
