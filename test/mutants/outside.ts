@@ -216,7 +216,7 @@ export const outside: ReadonlyArray<Mutant> = [
     "certificate-host-by-suffix",
     "a certificate comes from any host that ends like PayPal's",
     "src/infra/providers/PayPalCertificateUrl.ts",
-    [").map(literally)", '].map((origin) => literally(origin).replace("https://", "https://[^/]*"))'],
+    [").map(literally)", ').map((origin) => literally(origin).replace("https://", "https://[^/]*"))'],
     {
       file: "test/infra/providers/PayPalCertificateUrl.test.ts",
       test: "refuses 46 a subdomain",
