@@ -141,10 +141,15 @@ const soak = Effect.gen(function* () {
   return isGood && difference === undefined
 })
 
+// The servers and the mount must not be left behind.
+const interrupted = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort())
+
 /** Controls one after the other, each with a table's line. */
 const controls = async () => {
   let survived = 0
   for (const mutant of options.mutants) {
+    if (interrupted.signal.aborted) return false
     say(`without ${mutant.name}: ${mutant.without}`)
     const { by, isCaught, seconds } = await control(mutant, options)
     if (!isCaught) survived += 1
@@ -153,9 +158,6 @@ const controls = async () => {
   return survived === 0
 }
 
-// The servers and the mount must not be left behind.
-const interrupted = new AbortController()
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort())
 const isGood =
   options.mutants.length > 0
     ? await controls()
