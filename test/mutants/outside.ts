@@ -342,6 +342,16 @@ export const outside: ReadonlyArray<Mutant> = [
     { file: RETENTION, test: "stay while a stream in them is open" }
   ),
   mutant(
+    "new-body-swept",
+    "the sweep of bodies goes by the log alone, and takes the body of a key that is claimed anew",
+    "src/infra/postgres/retentionStatements.ts",
+    ["AND e.status = 'done' AND e.changed_at < o.cutoff", ""],
+    {
+      file: RETENTION,
+      test: "a key that was purged and is claimed anew keeps its body, whatever the log says of the old one"
+    }
+  ),
+  mutant(
     "rotation-does-not-reseal",
     "a rotation of keys writes the new key's name and leaves the old ciphertext",
     "src/infra/postgres/rotateStatements.ts",

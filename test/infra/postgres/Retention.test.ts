@@ -80,6 +80,21 @@ describe("retention", () => {
       }).pipe(Effect.scoped)
   )
 
+  it.live(
+    "a key that was purged and is claimed anew keeps its body, whatever the log says of the old one",
+    () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* migratedSchema
+        const store = yield* openStore(url)
+        yield* store.complete(yield* claimed(store, delivery("ev_anew")), proving(fact("anew:1")))
+        yield* age(sql, 500)
+        assert.deepInclude(yield* tend(url, { payloadRetentionMs: 1_000 * DAY }), { bodies: 0, keys: 1 })
+        yield* claimed(store, delivery("ev_anew", "another body"))
+        assert.deepInclude(yield* tend(url), { bodies: 0, keys: 0 })
+        assert.strictEqual(yield* count(sql, "webhook_payloads WHERE dedup_key = 'ev_anew'"), 1)
+      }).pipe(Effect.scoped)
+  )
+
   it.live("a body that should still be there is missed by the audit, whatever retention has taken", () =>
     Effect.gen(function* () {
       const { sql, url } = yield* migratedSchema
