@@ -94,24 +94,25 @@ const reply = <A>(statement: string, wire: Wire.Wire, send: (sql: postgres.Sql) 
     }
   })
 
+/** In parts, so that the time in which this process was too busy to read a reply is not taken for the server's silence. */
+const PARTS = 10
+const patience = (limitMs: number) => Effect.repeat(Effect.sleep(limitMs / PARTS), { times: PARTS - 1 })
+
 const connection = (lend: Lend, limitMs: number): Connection => {
   /** A server that is gone without a word, or stuck, must hold up nobody for longer: the limit is for all of it. */
   const run = <A>(statement: string, send: (sql: postgres.Sql) => PromiseLike<A>) =>
     Effect.suspend(() => {
       let lent: Wire.Wire | undefined
-      return lend((wire) => {
+      const statementReply = lend((wire) => {
         lent = wire
         return reply(statement, wire, send)
-      }).pipe(
-        Effect.timeoutOrElse({
-          duration: limitMs,
-          orElse: () => {
-            lent?.cut()
-            const fate = lent === undefined ? "unavailable" : "ambiguous"
-            return Effect.fail(new DatabaseError({ statement, fate, code: "CLIENT_TIMEOUT" }))
-          }
-        })
-      )
+      })
+      const silence = Effect.suspend(() => {
+        lent?.cut()
+        const fate = lent === undefined ? "unavailable" : "ambiguous"
+        return Effect.fail(new DatabaseError({ statement, fate, code: "CLIENT_TIMEOUT" }))
+      })
+      return Effect.raceFirst(statementReply, Effect.andThen(patience(limitMs), silence))
     })
   return {
     query: <Row extends object>(statement: string, text: string, parameters: ReadonlyArray<unknown> = []) =>
