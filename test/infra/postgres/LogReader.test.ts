@@ -38,14 +38,14 @@ const open = async () => {
     let plan: string | undefined
     const watched: Connection = {
       ...claims,
-      query: (statement, text, parameters) =>
+      query: <Row extends object>(statement: string, text: string, parameters?: ReadonlyArray<unknown>) =>
         statement !== named
-          ? claims.query(statement, text, parameters)
+          ? claims.query<Row>(statement, text, parameters)
           : claims.query<{ "QUERY PLAN": string }>("explain", `EXPLAIN (ANALYZE) ${text}`, parameters).pipe(
               Effect.tap((lines) =>
                 Effect.sync(() => (plan = lines.map((line) => line["QUERY PLAN"]).join("\n")))
               ),
-              Effect.andThen(claims.query(statement, text, parameters))
+              Effect.andThen(claims.query<Row>(statement, text, parameters))
             )
     }
     await runtime.runPromise(LogReader.next(watched, LogReader.startAt(place), 10))
