@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// `npm run rebase`, `secure` and `drill`: suites that are longer than a default run of the tests should be.
+// `npm run rebase`, `secure`, `drill` and `fire`: suites that are longer than a default run of the tests should be.
 import { spawnSync } from "node:child_process"
 import path from "node:path"
 import process from "node:process"
@@ -12,13 +12,14 @@ const node = [path.join(modules, ".bin", "node"), vitest]
 const deno = [path.join(modules, ".bin", "deno"), "run", "-A", vitest]
 
 const suites = {
-  rebase: { file: "test/infra/rebase", environment: { ONCEGATE_REBASE: "all" }, runtimes: [node] },
+  rebase: { file: "test/infra/rebase", environment: { ONCEGATE_REBASE: "all" }, runtimes: [node, deno] },
   secure: {
     file: "test/e2e/Secure.test.ts",
     environment: { ONCEGATE_SECURE: "all" },
     runtimes: [node, deno]
   },
-  drill: { file: "test/drill", environment: { ONCEGATE_DRILL: "1" }, runtimes: [node] }
+  drill: { file: "test/drill", environment: { ONCEGATE_DRILL: "1" }, runtimes: [node, deno] },
+  fire: { file: "test/fire", environment: { ONCEGATE_FIRE: "all" }, runtimes: [node, deno] }
 }
 const [name, ...given] = process.argv.slice(2)
 const suite = suites[name]

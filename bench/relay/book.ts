@@ -2,6 +2,7 @@ import type postgres from "postgres"
 
 /** Log rows and records that one event makes: claimed, fact, completed; the first has no record. */
 export const RECORDS_PER_EVENT = 2
+export const ROWS_PER_EVENT = 3
 
 /**
  * The log rows of `count` events in one commit, as a grouped completion of the gate writes them: facts of the size of a

@@ -1,4 +1,5 @@
 import { book, RECORDS_PER_EVENT } from "./book.ts"
+import { type Published, published } from "./published.ts"
 import { openWorld, pause, type Services, usage } from "./World.ts"
 
 const COMMIT_EVENTS = 200
@@ -12,14 +13,20 @@ export interface Drain {
   readonly batches: number
   /** Of the relay with its start, of its session in Postgres, and of the broker; NaN where that cannot be seen. */
   readonly cpuSeconds: { readonly relay: number; readonly postgres: number; readonly kafka: number }
+  /** Microseconds of the relay's CPU, its start included. */
+  readonly relayCpuPerRecord: number
   readonly relayMemoryMb: number
+  /** Records that it said it had published, every five seconds: what `relay status` shows. */
+  readonly reported: ReadonlyArray<number>
+  /** Where it was asked for. */
+  readonly published?: Published
 }
 
 /** Writes a backlog, starts a relay of the checkout `root` on it, and says how fast it went away. */
 export const drain = async (
   services: Services,
   root: string,
-  options: { readonly events: number; readonly flags?: ReadonlyArray<string> }
+  options: { readonly events: number; readonly check?: boolean; readonly flags?: ReadonlyArray<string> }
 ): Promise<Drain> => {
   const world = await openWorld(services)
   try {
@@ -39,6 +46,7 @@ export const drain = async (
     const relay = world.relay(root, options.flags)
     let peak = 0
     const seen: Array<{ atMs: number; position: number }> = []
+    const reported: Array<number> = []
     while (true) {
       await pause(50)
       if (relay.child.exitCode !== null) throw new Error("the relay ended")
@@ -47,6 +55,10 @@ export const drain = async (
         SELECT batch, position, extract(epoch FROM created_at)::float8 * 1000 AS at_ms FROM relay_checkpoint
          WHERE batch > ${seen.length} ORDER BY batch`
       for (const row of rows) seen.push({ atMs: row.at_ms, position: Number(row.position) })
+      const [report] = await sql<
+        Array<{ records: number }>
+      >`SELECT records::int AS records FROM relay_reports`
+      if (report !== undefined && report.records > (reported.at(-1) ?? 0)) reported.push(report.records)
       peak = Math.max(peak, usage(relay.child.pid!).memoryMb)
       const [last] = await sql<Array<{ ms: number; position: string }>>`
         SELECT extract(epoch FROM confirmed_at)::float8 * 1000 AS ms, position FROM relay_checkpoint
@@ -65,6 +77,7 @@ export const drain = async (
     }
     await relay.stop()
     const records = options.events * RECORDS_PER_EVENT
+    const found = options.check === true ? { published: await published(world, records) } : {}
     const begin = seen[0]!.atMs
     const seconds = (seen.at(-1)!.atMs - begin) / 1000
     // A batch's row is written when the one before it is committed.
@@ -82,7 +95,10 @@ export const drain = async (
       tenths,
       batches: seen.length - 1,
       cpuSeconds,
-      relayMemoryMb: peak
+      relayCpuPerRecord: Math.round((cpuSeconds.relay * 1e6) / records),
+      relayMemoryMb: peak,
+      reported,
+      ...found
     }
   } finally {
     await world.close()

@@ -119,7 +119,7 @@ describe.skipIf(process.env.ONCEGATE_FIRE !== "all")("a cluster with rights", ()
               await grant(acl)
               await relay.until(isCaughtUp(2 * written))
             }
-            expect(await countOf({ ...world, kafka })).toEqual(exactly(written))
+            expect(await countOf({ ...world, kafka }, written)).toEqual(exactly(written))
           } finally {
             await admin.disconnect()
             await world.close()

@@ -95,6 +95,12 @@ describe.skipIf(process.env.ONCEGATE_FIRE !== "all")("three brokers", () => {
         yield* Effect.promise(async () => {
           await writers.done
           await relay.until(({ backlog, state }) => state === "active" && backlog === 0, PATIENCE_MS)
+          await waitFor(
+            "all of it visible",
+            async () => (await recordsOf(world, world.names.events)).length,
+            (count) => count >= writers.written(),
+            PATIENCE_MS
+          )
           const arrived = (await recordsOf(world, world.names.events)).map(({ value }) => {
             const [, payment, n] = String(JSON.parse(value).effect_key).split(":")
             return { payment: payment!, n: Number(n) }

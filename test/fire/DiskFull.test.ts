@@ -89,7 +89,7 @@ describe.skipIf(process.env.ONCEGATE_FIRE !== "all" || process.getuid?.() !== 0)
           yield* node.start
           yield* Effect.promise(async () => {
             await relay.until(({ backlog, state }) => state === "active" && backlog === 0, PATIENCE_MS)
-            expect(await countOf(world)).toEqual(exactly(2200))
+            expect(await countOf(world, 2200)).toEqual(exactly(2200))
           })
           expect(world.logs.filter((line) => line.startsWith("ALARM relay_kafka_unavailable")).length).toBe(1)
         }).pipe(Effect.scoped),

@@ -71,7 +71,9 @@ const moveAll = (slowMs: number) =>
             await writeBulk(world.sql, PAYMENTS, `R${round}x`)
             await relay.until(isCaughtUp(2 * PAYMENTS * (round + 2)))
           }
-          expect(await countOf(world)).toEqual(exactly(PAYMENTS * (MOVED.length + 1)))
+          expect(await countOf(world, PAYMENTS * (MOVED.length + 1))).toEqual(
+            exactly(PAYMENTS * (MOVED.length + 1))
+          )
         } finally {
           await admin.disconnect()
           await world.close()

@@ -90,12 +90,12 @@ const timeOut = (at: "relay.sent" | "relay.offsets", loseLock: boolean) =>
         )
         await waitFor(
           "all of it",
-          () => countOf(world),
+          () => countOf(world, 60),
           ({ events, outcomes }) => events.distinct >= 60 && outcomes.distinct >= 60,
           PATIENCE_MS
         )
         await waitFor("nothing open", open, (rows) => rows.length === 0)
-        expect(await countOf(world)).toEqual(exactly(60))
+        expect(await countOf(world, 60)).toEqual(exactly(60))
       } finally {
         await relay.kill()
         await world.close()

@@ -14,8 +14,19 @@ export const recordsOf = async ({ kafka }: Pick<World, "kafka">, topic: string) 
   return records
 }
 
-/** How many there are, and how many different ones. */
-export const countOf = async (world: World) => {
+/** A commit is acknowledged before its markers are written, and readers see it only then. */
+const VISIBLE_MS = 30_000
+
+/** How many there are, and how many different ones, once there are `enough` or nothing more comes for long. */
+export const countOf = async (world: Pick<World, "kafka" | "names">, enough: number) => {
+  const end = Date.now() + VISIBLE_MS
+  let found = await countNow(world)
+  while (Math.min(found.events.distinct, found.outcomes.distinct) < enough && Date.now() < end)
+    found = await countNow(world)
+  return found
+}
+
+const countNow = async (world: Pick<World, "kafka" | "names">) => {
   const count = async (topic: string) => {
     const ids = (await recordsOf(world, topic)).map(({ headers }) => headers.ce_id)
     return { records: ids.length, distinct: new Set(ids).size }
