@@ -53,6 +53,13 @@ export const RecordHeaders = Schema.Struct({
       description: "W3C trace context of the delivery, where it had one",
       examples: ["00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]
     })
+  ),
+  "oncegate-replay": Schema.optionalKey(
+    Uuid.annotate({
+      description:
+        "Only on a record that was published once more by `oncegate replay`: the id of that replay. Everything else is as it was the first time",
+      examples: ["9b2f1c44-0d6e-4f0b-8a57-3c1d2e4f5a6b"]
+    })
   )
 }).annotate({
   identifier: "RecordHeaders",

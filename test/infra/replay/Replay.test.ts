@@ -3,8 +3,9 @@ import { createHash } from "node:crypto"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { vi } from "vitest"
+import { RecordHeaders } from "../../../src/domain/RecordHeaders.ts"
 import { runCommand } from "../../cli/runCommand.ts"
 import { ended } from "../../support/ServeProcess.ts"
 import { type Consumed, consume } from "../kafka/Consumed.ts"
@@ -94,7 +95,9 @@ describe("oncegate replay", () => {
 
       const records = yield* Effect.promise(() => consume(world.kafka, prefix, topics(prefix), FACTS * 2))
       assert.deepStrictEqual(content(records), content(live))
-      assert.isTrue(records.every(({ headers }) => headers["oncegate-replay"] === before.run))
+      // As the contract has it.
+      const decode = Schema.decodeUnknownSync(RecordHeaders)
+      assert.isTrue(records.every(({ headers }) => decode(headers)["oncegate-replay"] === before.run))
 
       assert.include((yield* run("--topic-prefix", prefix)).out, "came to its end before")
       assert.deepInclude(JSON.parse((yield* run("--topic-prefix", prefix, "--again", "--json")).out), {
