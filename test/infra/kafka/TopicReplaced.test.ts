@@ -5,23 +5,26 @@ import { writeBulk } from "./LogWriter.ts"
 import { facts, isCaughtUp, it } from "./RelayFixture.ts"
 import { type World, waitFor } from "./RelayWorld.ts"
 
-describe.concurrent("a topic deleted under the relay", () => {
+const WITHIN_MS = 60_000
+
+describe.concurrent("a topic deleted under the relay", { timeout: 3 * WITHIN_MS }, () => {
   const published = async (world: World) => {
     await writeBulk(world.sql, 20, "A")
     const relay = world.startRelay()
-    await relay.until(isCaughtUp(40))
+    await relay.until(isCaughtUp(40), WITHIN_MS)
     const admin = world.kafka.admin()
     await admin.connect()
     await admin.deleteTopics({ topics: [world.names.events] })
     await waitFor(
       "deleted",
       () => admin.listTopics(),
-      (topics) => !topics.includes(world.names.events)
+      (topics) => !topics.includes(world.names.events),
+      WITHIN_MS
     )
     return { relay, admin }
   }
   const refused = async (world: World, relay: Awaited<ReturnType<typeof published>>["relay"]) => {
-    const { reason } = await relay.until(({ state }) => state === "refused")
+    const { reason } = await relay.until(({ state }) => state === "refused", WITHIN_MS)
     expect(reason?.explanation).toMatch(
       new RegExp(`^records_gone: ${world.names.events} holds less than was published.*oncegate relay rebase`)
     )
@@ -51,7 +54,7 @@ describe.concurrent("a topic deleted under the relay", () => {
     await relay.stop()
     await Effect.runPromise(rebase(world))
     await writeBulk(world.sql, 5, "C")
-    await world.startRelay().until(({ backlog, state }) => state === "active" && backlog === 0)
+    await world.startRelay().until(({ backlog, state }) => state === "active" && backlog === 0, WITHIN_MS)
     const ids = (await facts(world, 30)).map(({ headers }) => headers.ce_id)
     expect([ids.length, new Set(ids).size]).toEqual([30, 30])
     await admin.disconnect()
