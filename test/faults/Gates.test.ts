@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs"
 import path from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
@@ -16,6 +17,20 @@ const gateAt = (environment: Readonly<Record<string, string>>, entry?: string) =
     Effect.promise(() => serve(environment, entry)),
     ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
   )
+
+type GateAt = ReturnType<typeof gateAt>
+
+/** By its own clock. */
+const startedAt = ({ output }: Effect.Success<GateAt>) => {
+  const line = output()
+    .split("\n")
+    .find((one) => one.includes('"SERVICE_STARTED"'))
+  return Date.parse((JSON.parse(line!) as { timestamp: string }).timestamp)
+}
+
+const faketime = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
+  .map((platform) => `/usr/lib/${platform}/faketime/libfaketimeMT.so.1`)
+  .find((file) => existsSync(file))
 
 /** Card payments that Toss's API knows, one event each. */
 const payments = Effect.fnUntraced(function* ({ client }: ProvidersUnderTest, count: number) {
@@ -213,40 +228,64 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("gat
     90_000
   )
 
+  /** Both gates get copies of the same events, in turn, and must come to what the providers say. */
+  const sameResults = (apart: (environment: Readonly<Record<string, string>>) => ReadonlyArray<GateAt>) =>
+    Effect.gen(function* () {
+      const { environment, providers, sql } = yield* given
+      // Long leases: only a wrong clock could make one expire.
+      const gates = yield* Effect.all(apart({ ...environment, LEASE_MS: "30000" }))
+      yield* setFaults(providers.client.origin, { api: "toss", delay_ms: 200, status: 503, share: 0.2 })
+      let turn = 0
+      const { expected } = yield* simulate(providers, sql, () => gates[turn++ % 2]!.url, {
+        events: 60,
+        copies: 3
+      })
+      yield* setFaults(providers.client.origin, {})
+      yield* until(async () => (await states(sql)).open === 0)
+      const booked = yield* Effect.promise(
+        () => sql<Array<{ name: string }>>`SELECT provider || ' ' || effect_key AS name FROM billing_effects`
+      )
+      assert.deepStrictEqual(
+        booked.map(({ name }) => name).sort(),
+        expected.facts.map(({ effect_key, endpoint }) => `${endpoint} ${effect_key}`).sort()
+      )
+      const [expired] = yield* Effect.promise(
+        () =>
+          sql`SELECT count(*)::int AS count FROM webhook_event_log WHERE data->>'because' = 'lease_expired'`
+      )
+      assert.deepStrictEqual({ ...expired }, { count: 0 })
+      return gates
+    }).pipe(Effect.scoped)
+
   it.effect(
     "two gates with clocks two hours apart: the same results",
+    () => {
+      const entry = path.join("test", "faults", "serve.ts")
+      return sameResults((environment) =>
+        ["3600000", "-3600000"].map((offset) => gateAt({ ...environment, CLOCK_OFFSET_MS: offset }, entry))
+      )
+    },
+    90_000
+  )
+
+  // Where it is installed (Debian's package faketime): `serve` itself, and every clock of its process an hour ahead.
+  it.effect.skipIf(faketime === undefined)(
+    `two gates, one under libfaketime an hour ahead${faketime === undefined ? " (libfaketime is not here)" : ""}: the same results`,
     () =>
       Effect.gen(function* () {
-        const { environment, providers, sql } = yield* given
-        const entry = path.join("test", "faults", "serve.ts")
-        const patient = { ...environment, LEASE_MS: "30000" }
-        const gates = [
-          yield* gateAt({ ...patient, CLOCK_OFFSET_MS: "3600000" }, entry),
-          yield* gateAt({ ...patient, CLOCK_OFFSET_MS: "-3600000" }, entry)
-        ]
-        yield* setFaults(providers.client.origin, { api: "toss", delay_ms: 200, status: 503, share: 0.2 })
-        let turn = 0
-        const { expected } = yield* simulate(providers, sql, () => gates[turn++ % 2]!.url, {
-          events: 60,
-          copies: 3
-        })
-        yield* setFaults(providers.client.origin, {})
-        yield* until(async () => (await states(sql)).open === 0)
-        const booked = yield* Effect.promise(
-          () =>
-            sql<Array<{ name: string }>>`SELECT provider || ' ' || effect_key AS name FROM billing_effects`
-        )
-        assert.deepStrictEqual(
-          booked.map(({ name }) => name).sort(),
-          expected.facts.map(({ effect_key, endpoint }) => `${endpoint} ${effect_key}`).sort()
-        )
-        // Nobody's clock made a lease expire early.
-        const [expired] = yield* Effect.promise(
-          () =>
-            sql`SELECT count(*)::int AS count FROM webhook_event_log WHERE data->>'because' = 'lease_expired'`
-        )
-        assert.deepStrictEqual({ ...expired }, { count: 0 })
-      }).pipe(Effect.scoped),
+        const gates = yield* sameResults((environment) => [
+          gateAt(environment),
+          gateAt({
+            ...environment,
+            LD_PRELOAD: faketime!,
+            FAKETIME: "+1h",
+            // Timers are of the monotonic clock: they go as they went.
+            FAKETIME_DONT_FAKE_MONOTONIC: "1"
+          })
+        ])
+        const [right, ahead] = gates.map(startedAt)
+        assert.closeTo(ahead! - right!, 3_600_000, 120_000)
+      }),
     90_000
   )
 })
