@@ -147,7 +147,8 @@ export const start = Effect.fnUntraced(function* (settings: Settings, active: Re
     const work = Workers.layer({ drainMs: DRAIN_MS }).pipe(Layer.provideMerge(gate))
     const rescue = active.has("rescuer")
       ? Layer.merge(
-          Rescuer.layer({ pollMs: 500, concurrency: { rescue: 64, retry: 16, busy: 16, unconfirmed: 16 } }),
+          // Unconfirmed: half of those that Toss's API is asked for without a queue (`LookupQueue`), 32 a second.
+          Rescuer.layer({ pollMs: 500, concurrency: { rescue: 64, retry: 16, busy: 16, unconfirmed: 8 } }),
           Retention.layer({
             payloadRetentionMs: settings.payloadRetentionMs,
             keyRetentionMs: settings.keyRetentionMs,

@@ -76,9 +76,10 @@ export const layer = (options: RescuerOptions) =>
               count: parked
             })
           // A full take says that there is more: look again at once. Not so for what no API knows: a flood of forgeries
-          // must not have the provider's API to itself, so those are asked for at the pace of the polls.
-          if (lane === "unconfirmed" || due.length + parked < wanted)
-            yield* Effect.sleep(options.pollMs * (0.75 + (yield* Random.next) / 2))
+          // must not have the provider's API to itself, so those are asked for at a pace of their own, few at a time.
+          const isPaced = lane === "unconfirmed"
+          if (isPaced || due.length + parked < wanted)
+            yield* Effect.sleep((options.pollMs / (isPaced ? 2 : 1)) * (0.75 + (yield* Random.next) / 2))
         })
         return yield* look.pipe(
           Effect.catchTag("StoreUnavailable", () => Effect.sleep(options.pollMs)),

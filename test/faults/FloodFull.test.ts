@@ -98,26 +98,16 @@ const settledAfter = (sql: postgres.Sql, posts: Posts) =>
     if (rows.length !== posts.size) return false
     return rows.map(({ claimed, dedup_key, done, fence }) => {
       const { at } = posts.get(dedup_key)!
-      return { at, claimed: claimed - at, done: done - at, fence }
+      return { claimed: claimed - at, done: done - at, fence }
     })
   })
 type Settled = Effect.Success<ReturnType<typeof settledAfter>>
 const sorted = (numbers: ReadonlyArray<number>) => [...numbers].sort((one, other) => one - other)
-const told = (settled: Settled) => {
-  const begun = Math.min(...settled.map(({ at }) => at))
-  return {
-    done: quantilesOf(sorted(settled.map(({ done }) => done))),
-    claimed: quantilesOf(sorted(settled.map(({ claimed }) => claimed))),
-    slowest: [...settled]
-      .sort((one, other) => other.done - one.done)
-      .slice(0, 8)
-      .map(
-        ({ at, claimed, done, fence }) =>
-          `${Math.round(at - begun)}: ${Math.round(claimed)} ${Math.round(done)} f${fence}`
-      )
-      .join("; ")
-  }
-}
+const told = (settled: Settled) => ({
+  done: quantilesOf(sorted(settled.map(({ done }) => done))),
+  claimed: quantilesOf(sorted(settled.map(({ claimed }) => claimed))),
+  later: settled.filter(({ fence }) => fence > 1).length
+})
 const quantilesOf = (sorted: ReadonlyArray<number>) =>
   Object.fromEntries(
     [0.5, 0.99, 1].map((part) => [
@@ -128,7 +118,19 @@ const quantilesOf = (sorted: ReadonlyArray<number>) =>
 
 const gateAt = (environment: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
-    Effect.promise(() => serve(environment, undefined, ["--only", "ingress,rescuer"])),
+    Effect.promise(async () => {
+      const gate = await serve(environment, undefined, ["--only", "ingress,rescuer"])
+      // Counted as they come: of the whole output only the end is kept.
+      const alarms: Array<string> = []
+      let rest = ""
+      gate.child.stdout!.on("data", (chunk: Buffer) => {
+        const lines = (rest + chunk.toString()).split("\n")
+        rest = lines.pop()!
+        for (const line of lines)
+          if (line.includes('"ALARM"')) alarms.push((JSON.parse(line) as { code: string }).code)
+      })
+      return { ...gate, alarms }
+    }),
     ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
@@ -171,15 +173,7 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("at 
               rows: yield* Effect.promise(() => codesOf(sql))
             })
           }
-          const alarms = () =>
-            tally(
-              gate
-                .output()
-                .split("\n")
-                .filter((line) => line.includes('"ALARM"') && line.endsWith("}"))
-                .map((line) => (JSON.parse(line) as { code: string }).code)
-            )
-          yield* until(async () => Object.keys(alarms()).length > 0)
+          yield* until(async () => gate.alarms.length > 0)
           yield* setFaults(providers.client.origin, {})
           const drainedFrom = performance.now()
           yield* until(async () => {
@@ -191,12 +185,13 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("at 
           gate.child.kill("SIGTERM")
           yield* Effect.promise(() => ended(gate.child))
           const audit = yield* Effect.promise(() => command(["audit"], environment))
-          console.log(name, { ratios, alarms: alarms(), drained, rows, audit: audit.output.slice(-600) })
+          console.log(name, { ratios, alarms: gate.alarms, drained, rows, audit: audit.output.slice(-600) })
           assert.strictEqual(rows.parked ?? 0, 0)
           assert.strictEqual(rows.done, 4 * size.genuine)
-          assert.deepStrictEqual(alarms(), { unconfirmed_share: 1 })
+          assert.deepStrictEqual(gate.alarms, ["unconfirmed_share"])
           assert.strictEqual(audit.code, 0)
-          if (isFullSize) assert.isBelow(Math.min(...ratios), 2)
+          // The second round has the forged ones of the first waiting, to be asked for again.
+          if (isFullSize) assert.isAtMost(Math.max(...ratios), 2)
         }).pipe(Effect.scoped),
       1_200_000
     )
