@@ -1,4 +1,7 @@
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { options, run } from "./cli/oncegate.ts"
+import { boundHeap } from "./cli/boundHeap.ts"
 
-NodeRuntime.runMain(run(), options)
+const loaded = boundHeap()
+const { runMain } = await import("@effect/platform-node/NodeRuntime")
+const { options, run } = await import("./cli/oncegate.ts")
+loaded()
+runMain(run(), options)
