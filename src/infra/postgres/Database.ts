@@ -62,7 +62,14 @@ const arrayType = (oid: number) => ({
 /** The driver may not ask the server for array types (`Wire.ts`): parameters use these, and a result has its arrays as JSON. */
 const ARRAYS = { text: arrayType(1009), int: arrayType(1007), bigint: arrayType(1016), uuid: arrayType(2951) }
 
-const driverOptions = (options: DatabaseOptions, ssl: DatabaseTls, name: string) => ({
+type Settings = Record<string, string | number | boolean>
+/**
+ * Of the pools: each of their statements goes by an index. A plan that was made while a table was young would scan it for
+ * every row of a group until the table is analysed again, a minute or some hundred thousand rows later.
+ */
+const POOLED: Settings = { enable_seqscan: "off" }
+
+const driverOptions = (options: DatabaseOptions, ssl: DatabaseTls, name: string, settings: Settings) => ({
   ssl,
   connect_timeout: 3,
   types: ARRAYS,
@@ -73,8 +80,9 @@ const driverOptions = (options: DatabaseOptions, ssl: DatabaseTls, name: string)
     lock_timeout: Math.min(options.statementTimeoutMs, 2000),
     idle_in_transaction_session_timeout: 2000,
     synchronous_commit: "on",
-    jit: "off"
-  } as Record<string, string | number | boolean>
+    jit: "off",
+    ...settings
+  } as Settings
 })
 
 /** Gives a wire for the time of one statement. */
@@ -131,13 +139,13 @@ export const make = Effect.fnUntraced(function* (options: DatabaseOptions) {
   const read = readDatabaseUrl(Redacted.value(options.url))
   // Whoever read the setting said so already; here it must at least not be taken for a connection without TLS.
   if ("expected" in read) return yield* Effect.die(new Error(`the database's URL must be ${read.expected}`))
-  const wire = (name: string, pace: Wire.Pace) =>
+  const wire = (name: string, pace: Wire.Pace, settings: Settings = {}) =>
     Effect.acquireRelease(
-      Effect.sync(() => Wire.open(read.url, driverOptions(options, read.tls, name), pace)),
+      Effect.sync(() => Wire.open(read.url, driverOptions(options, read.tls, name, settings), pace)),
       (opened) => Effect.promise(opened.close)
     )
   const pooled = Effect.fnUntraced(function* (name: string, size: number) {
-    const pool = yield* Pool.make({ acquire: wire(name, Wire.newPace()), size })
+    const pool = yield* Pool.make({ acquire: wire(name, Wire.newPace(), POOLED), size })
     const lend: Lend = (use) =>
       Pool.use(pool, (lent) =>
         lent.isWhole()

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs"
 import { assert, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { DedupKey } from "../../../src/domain/DedupKey.ts"
 import { take } from "../../../src/infra/postgres/takeStatement.ts"
-import { migratedSchema } from "../../support/Gate.ts"
+import { migratedSchema, until } from "../../support/Gate.ts"
 import { claimed, delivery, fact, openStore, proving } from "../../support/Store.ts"
 
 it("AC2: the claim is INSERT .. ON CONFLICT DO NOTHING RETURNING, and looks at no event before it", () => {
@@ -117,4 +118,51 @@ it.live("a look into a lane reads what it takes, however many events wait in the
       assert.isAtMost(looked(row!["QUERY PLAN"][0]!.Plan), 4 * takes, lane)
     }
   }).pipe(Effect.scoped)
+)
+
+it.live(
+  "no statement scans a whole table, though it was planned while the table was young",
+  () =>
+    Effect.gen(function* () {
+      const { sql, url } = yield* migratedSchema
+      /** Claims `ids`, completes them, and meets them again, on one connection each: its plans are kept after five. */
+      const work = (ids: ReadonlyArray<string>) =>
+        Effect.gen(function* () {
+          const store = yield* openStore(url, { connections: 1 })
+          for (const id of ids) {
+            const request = delivery(`ev_${id}`, id, { transmission: id })
+            const interpretation = proving(fact(`capture:${id}:completed`))
+            const identity = { ...request.identity, dedupKey: DedupKey.make(`ev_proven_${id}`) }
+            yield* store.claim({ ...request, identity: { ...identity, proven: interpretation } })
+            const claim = yield* claimed(store, delivery(`ev_${id}`, id))
+            yield* store.renew(claim)
+            yield* store.complete(claim, proving(fact(`refund:${id}`)))
+            yield* store.claim(delivery(`ev_${id}`, id))
+          }
+        }).pipe(Effect.scoped)
+      const count = () => sql<Array<{ name: string; scans: number; inserted: number; updated: number }>>`
+        SELECT relname AS name, seq_scan::int AS scans, n_tup_ins::int AS inserted, n_tup_upd::int AS updated
+          FROM pg_stat_user_tables WHERE schemaname = current_schema()
+           AND relname IN ('webhook_dedup_events', 'webhook_transmissions', 'webhook_payloads', 'billing_effects')
+         ORDER BY relname`
+      /** What a session counted is there at its end. */
+      const counted = (events: number) =>
+        until(async () => {
+          const tables = await count()
+          const row = tables.find(({ name }) => name === "webhook_dedup_events")!
+          return row.inserted >= events && row.updated >= events / 2 && tables
+        })
+      yield* work(["young"])
+      yield* counted(2)
+      yield* Effect.promise(() => sql`ANALYZE`)
+      const before = yield* counted(2)
+      const ids = Array.from({ length: 12 }, (_, n) => `id${n}`)
+      yield* work(ids)
+      const after = yield* counted(2 * (1 + ids.length))
+      assert.deepStrictEqual(
+        after.map(({ name, scans }) => [name, scans]),
+        before.map(({ name, scans }) => [name, scans])
+      )
+    }).pipe(Effect.scoped),
+  60_000
 )
