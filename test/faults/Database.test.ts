@@ -241,5 +241,5 @@ it.live(
         return row!.done === keys.length && row!.facts === keys.length
       })
     }).pipe(Effect.scoped),
-  60_000
+  120_000
 )
