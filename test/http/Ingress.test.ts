@@ -140,7 +140,10 @@ layer(house(), { excludeTestServices: true, timeout: "3 minutes" })("the ingress
       Effect.gen(function* () {
         const { gate, providers } = yield* House
         const { body, copies, dedupKey } = providers.capture()
-        const tampered = Buffer.from(body.toString().replace(/"value":"\d/, '"value":"9'))
+        // Another digit, whichever was there: one amount in a hundred begins with a 9.
+        const tampered = Buffer.from(
+          body.toString().replace(/"value":"(\d)/, (_, digit) => `"value":"${digit === "9" ? 8 : 9}`)
+        )
         const first = yield* post(paypal(gate), copies[0]!, tampered)
         const second = yield* post(paypal(gate), json, body)
         for (const answer of [first, second]) {
