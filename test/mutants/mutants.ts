@@ -51,9 +51,8 @@ const inside: ReadonlyArray<Mutant> = [
     edits: [
       {
         file: CLAIM,
-        find: "           trace\n      FROM c JOIN v USING (provider, dedup_key)\n    UNION ALL",
-        replace:
-          "           trace\n      FROM c JOIN v USING (provider, dedup_key) WHERE kind <> 'claim'\n    UNION ALL"
+        find: "           trace\n      FROM made WHERE made\n    UNION ALL",
+        replace: "           trace\n      FROM made WHERE made AND kind <> 'claim'\n    UNION ALL"
       }
     ],
     caught: [
@@ -102,8 +101,8 @@ const inside: ReadonlyArray<Mutant> = [
     edits: [
       {
         file: CLAIM,
-        find: "CASE born WHEN 'processing' THEN clock_timestamp() + $14::bigint * interval '1 ms' END",
-        replace: "CASE born WHEN 'processing' THEN '9999-01-01' + $14::bigint * interval '1 ms' END"
+        find: "CASE born WHEN 'processing' THEN clock_timestamp() + $16::bigint * interval '1 ms' END",
+        replace: "CASE born WHEN 'processing' THEN '9999-01-01' + $16::bigint * interval '1 ms' END"
       }
     ],
     caught: [
@@ -370,8 +369,13 @@ const inside: ReadonlyArray<Mutant> = [
     edits: [
       {
         file: "src/infra/postgres/LogReader.ts",
-        find: "SELECT * FROM webhook_event_log WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))\n",
-        replace: "SELECT * FROM webhook_event_log WHERE false\n"
+        find: "SELECT * FROM webhook_event_log WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))\n           LIMIT",
+        replace: "SELECT * FROM webhook_event_log WHERE false\n           LIMIT"
+      },
+      {
+        file: "src/infra/postgres/LogReader.ts",
+        find: "SELECT * FROM webhook_event_log WHERE xid = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot)))\n       ) l",
+        replace: "SELECT * FROM webhook_event_log WHERE false\n       ) l"
       }
     ],
     caught: [
