@@ -20,17 +20,30 @@ export const PREFIX = "soak."
 /** For a database that restarts by itself; past it somebody starts it. */
 const REVIVE_MS = 10_000
 
+const STARTS = 10
+
 /** One place for a gate: a port, a way to the database that can lose replies, and the process that runs there now. */
 const place = Effect.fnUntraced(function* (environment: Readonly<Record<string, string>>, url: string) {
   const target = new URL(url)
   const proxy = yield* startCuttingProxy(target.hostname, Number(target.port))
   const through = new URL(url)
   through.port = String(proxy.port)
-  const start = (extra: Readonly<Record<string, string>>, port: string) =>
-    serve(
-      { ...environment, DATABASE_URL: through.href, PORT: port, ...extra },
-      path.join("test", "faults", "serve.ts")
-    )
+  /** As a supervisor does: a gate that finds no database in the moment of its start ends, and is started again. */
+  const start = async (
+    extra: Readonly<Record<string, string>>,
+    port: string,
+    tries = STARTS
+  ): Promise<Serving> => {
+    try {
+      return await serve(
+        { ...environment, DATABASE_URL: through.href, PORT: port, ...extra },
+        path.join("test", "faults", "serve.ts")
+      )
+    } catch (error) {
+      if (tries <= 1) throw error
+      return start(extra, port, tries - 1)
+    }
+  }
   let serving: Serving = yield* Effect.promise(() => start({}, "0"))
   const { port } = new URL(serving.url)
   const restart = async (extra: Readonly<Record<string, string>> = {}) => {
