@@ -12,7 +12,7 @@ import {
   StoreUnavailable
 } from "../../src/domain/GateStore.ts"
 import { Policy } from "../../src/domain/Policy.ts"
-import type { Interpretation, Provider } from "../../src/domain/Provider.ts"
+import { type Interpretation, ProcessFailed, type Provider } from "../../src/domain/Provider.ts"
 import { process } from "../../src/domain/process.ts"
 import * as Workers from "../../src/domain/Workers.ts"
 
@@ -28,7 +28,7 @@ const claim: Claim = {
 }
 const nothing: Interpretation = { eventType: null, facts: [], note: "unmapped" }
 const away = new StoreUnavailable({ code: "08006" })
-const providerThat = (interpret: Effect.Effect<Interpretation>): Provider => ({
+const providerThat = (interpret: Effect.Effect<Interpretation, ProcessFailed>): Provider => ({
   endpoint,
   aliases: [],
   identify: () => Effect.die("not asked"),
@@ -123,6 +123,23 @@ describe("an attempt", () => {
       )
     }).pipe(Effect.provide(layer))
   })
+
+  it.effect(
+    "that the provider put off waits as long as it asked, and no longer than our longest pause",
+    () => {
+      const { layer, told } = given()
+      return Effect.gen(function* () {
+        for (const retryAfterMs of [900, 86_400_000]) {
+          const asked = Effect.fail(ProcessFailed.of("world", "provider_rate_limited", retryAfterMs))
+          yield* process(providerThat(asked), claim, new Uint8Array())
+        }
+        assert.deepStrictEqual(
+          told.failures.map(({ delayMs }) => delayMs),
+          [900, 1_000]
+        )
+      }).pipe(Effect.provide(layer))
+    }
+  )
 
   it.effect("keeps its result through an outage of the database shorter than a lease", () => {
     let left = 5

@@ -90,6 +90,23 @@ export const outside: ReadonlyArray<Mutant> = [
     { file: PROCESS, test: "whose adapter breaks is a failure of the event, recorded as one" }
   ),
   mutant(
+    "retry-after-not-heeded",
+    "a provider that asks for time is asked again at our own pace",
+    "src/domain/fail.ts",
+    ["Math.min(failure.retryAfterMs ?? 0, policy.backoffMaxMs)", "0"],
+    {
+      file: PROCESS,
+      test: "that the provider put off waits as long as it asked, and no longer than our longest pause"
+    }
+  ),
+  mutant(
+    "pauses-do-not-grow",
+    "a failing event is tried at one pace for ever",
+    "src/domain/Policy.ts",
+    ["policy.backoffBaseMs * 2 ** Math.min", "policy.backoffBaseMs + 0 * Math.min"],
+    { file: "test/domain/Policy.test.ts", test: "a pause doubles with every failure, up to the longest" }
+  ),
+  mutant(
     "nothing-handed-back",
     "work at shutdown is left to its lease",
     "src/domain/Workers.ts",
