@@ -56,56 +56,63 @@ describe("oncegate replay", () => {
       )
       .sort()
 
-  it.live("kill -9 in the middle, then the same again: every record once, with its own id, marked", () =>
-    Effect.gen(function* () {
-      const prefix = `${world.prefix}killed.`
-      const args = ["replay", "--topic-prefix", prefix]
-      const runtime = "Deno" in globalThis ? ["run", "-A"] : []
-      const child = spawn(
-        process.execPath,
-        [...runtime, path.join(root, "src", "main.ts"), ...args, "--rate", "40"],
-        { cwd: root, env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...environment() } }
-      )
-      const state = Effect.promise(async () => {
-        const admin = world.kafka.admin()
-        await admin.connect()
-        const [found] = await waitFor(
-          "replay",
-          () =>
-            admin
-              .fetchOffsets({ groupId: `${prefix}oncegate-replay`, topics: [`${prefix}oncegate.replay.v1`] })
-              .catch(() => []),
-          ([topic]) =>
-            topic?.partitions.some(({ metadata }) => /"records":[1-9]/.test(metadata ?? "")) === true
+  it.live(
+    "kill -9 in the middle, then the same again: every record once, with its own id, marked",
+    () =>
+      Effect.gen(function* () {
+        const prefix = `${world.prefix}killed.`
+        const args = ["replay", "--topic-prefix", prefix]
+        const runtime = "Deno" in globalThis ? ["run", "-A"] : []
+        const child = spawn(
+          process.execPath,
+          [...runtime, path.join(root, "src", "main.ts"), ...args, "--rate", "40"],
+          { cwd: root, env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", ...environment() } }
         )
-        await admin.disconnect()
-        return JSON.parse(found!.partitions.find(({ partition }) => partition === 0)!.metadata!)
-      })
-      const before = yield* state
-      child.kill("SIGKILL")
-      yield* Effect.promise(() => ended(child))
-      assert.isFalse(before.done)
+        const state = Effect.promise(async () => {
+          const admin = world.kafka.admin()
+          await admin.connect()
+          const [found] = await waitFor(
+            "replay",
+            () =>
+              admin
+                .fetchOffsets({
+                  groupId: `${prefix}oncegate-replay`,
+                  topics: [`${prefix}oncegate.replay.v1`]
+                })
+                .catch(() => []),
+            ([topic]) =>
+              topic?.partitions.some(({ metadata }) => /"records":[1-9]/.test(metadata ?? "")) === true,
+            60_000 // a process of its own, on a machine under load
+          )
+          await admin.disconnect()
+          return JSON.parse(found!.partitions.find(({ partition }) => partition === 0)!.metadata!)
+        })
+        const before = yield* state
+        child.kill("SIGKILL")
+        yield* Effect.promise(() => ended(child))
+        assert.isFalse(before.done)
 
-      const { error, exitCode, out } = yield* run("--topic-prefix", prefix, "--json")
-      assert.strictEqual(exitCode, 0, error)
-      const said = JSON.parse(out)
-      assert.deepInclude(said, { outcome: "done", facts: FACTS, outcomes: FACTS, run: before.run })
-      assert.isAtLeast(said.before, before.records)
-      assert.strictEqual(said.before + said.published, FACTS * 2)
+        const { error, exitCode, out } = yield* run("--topic-prefix", prefix, "--json")
+        assert.strictEqual(exitCode, 0, error)
+        const said = JSON.parse(out)
+        assert.deepInclude(said, { outcome: "done", facts: FACTS, outcomes: FACTS, run: before.run })
+        assert.isAtLeast(said.before, before.records)
+        assert.strictEqual(said.before + said.published, FACTS * 2)
 
-      const records = yield* Effect.promise(() => consume(world.kafka, prefix, topics(prefix), FACTS * 2))
-      assert.deepStrictEqual(content(records), content(live))
-      // As the contract has it.
-      const decode = Schema.decodeUnknownSync(RecordHeaders)
-      assert.isTrue(records.every(({ headers }) => decode(headers)["oncegate-replay"] === before.run))
+        const records = yield* Effect.promise(() => consume(world.kafka, prefix, topics(prefix), FACTS * 2))
+        assert.deepStrictEqual(content(records), content(live))
+        // As the contract has it.
+        const decode = Schema.decodeUnknownSync(RecordHeaders)
+        assert.isTrue(records.every(({ headers }) => decode(headers)["oncegate-replay"] === before.run))
 
-      assert.include((yield* run("--topic-prefix", prefix)).out, "came to its end before")
-      assert.deepInclude(JSON.parse((yield* run("--topic-prefix", prefix, "--again", "--json")).out), {
-        outcome: "done",
-        before: 0,
-        published: FACTS * 2
-      })
-    })
+        assert.include((yield* run("--topic-prefix", prefix)).out, "came to its end before")
+        assert.deepInclude(JSON.parse((yield* run("--topic-prefix", prefix, "--again", "--json")).out), {
+          outcome: "done",
+          before: 0,
+          published: FACTS * 2
+        })
+      }),
+    120_000
   )
 
   it.live("takes a range by positions, by times and by endpoint", () =>
