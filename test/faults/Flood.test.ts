@@ -77,7 +77,7 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })(
             []
           )
         }).pipe(Effect.scoped),
-      30_000
+      60_000
     )
 
     it.effect(
@@ -108,7 +108,7 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })(
           )
           yield* setFaults(providers.client.origin, {})
         }).pipe(Effect.scoped),
-      30_000
+      60_000
     )
 
     it.effect(
@@ -141,7 +141,7 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })(
           assert.match(answer!, /^200 /)
           yield* setFaults(origin, {})
         }).pipe(Effect.scoped),
-      30_000
+      60_000
     )
   }
 )
