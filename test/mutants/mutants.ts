@@ -102,7 +102,8 @@ const inside: ReadonlyArray<Mutant> = [
       {
         file: CLAIM,
         find: "CASE born WHEN 'processing' THEN clock_timestamp() + $16::bigint * interval '1 ms' END",
-        replace: "CASE born WHEN 'processing' THEN '9999-01-01' + $16::bigint * interval '1 ms' END"
+        replace:
+          "CASE born WHEN 'processing' THEN timestamptz '9999-01-01' + $16::bigint * interval '1 ms' END"
       }
     ],
     caught: [
