@@ -67,8 +67,12 @@ export const listen = Effect.fnUntraced(function* (
         }
         // The close of http also ends idle connections at once, under the feet of a client that is about to send; that of
         // net only stops listening. Deno's server is none of net.
-        if (server instanceof NetServer) NetServer.prototype.close.call(server, closed)
-        else (server as ReturnType<typeof createServer>).close(closed)
+        const close = () => {
+          if (server instanceof NetServer) NetServer.prototype.close.call(server, closed)
+          else (server as ReturnType<typeof createServer>).close(closed)
+        }
+        // Right after the loop has taken in who already stood in line: the system resets those that nobody took in.
+        setImmediate(close)
       })
   )
   const { address, port } = server.address() as AddressInfo
