@@ -51,7 +51,11 @@ const dump = async (sql: postgres.Sql) => {
   return texts.join("\n")
 }
 
-const readTopics = async (brokers: ReadonlyArray<string>, prefix: string, records: () => Promise<number>) => {
+const readTopics = async (
+  brokers: ReadonlyArray<string>,
+  prefix: string,
+  booked: () => Promise<{ readonly facts: number; readonly done: number }>
+) => {
   const kafka = new kafkajs.Kafka({ brokers: [...brokers], logLevel: kafkajs.logLevel.NOTHING })
   const consumer = kafka.consumer({ groupId: `${prefix}leaks`, readUncommitted: true })
   const seen: Array<string> = []
@@ -63,8 +67,13 @@ const readTopics = async (brokers: ReadonlyArray<string>, prefix: string, record
       seen.push([topic, message.key, message.value, ...headers].map(String).join(" "))
     }
   })
-  const least = await records()
-  await Effect.runPromise(until(async () => seen.filter((one) => one.includes("ce_type")).length >= least))
+  const least = await booked()
+  const of = (topic: string) => seen.filter((one) => one.startsWith(`${prefix}${topic} `)).length
+  await Effect.runPromise(
+    until(
+      async () => of("billing.events.v1") >= least.facts && of("billing.webhook-outcomes.v1") >= least.done
+    )
+  )
   await consumer.disconnect()
   return seen.join("\n")
 }
@@ -208,9 +217,10 @@ it.live(
       assert.include(text.join("\n"), "oncegate_")
       const topics = yield* Effect.promise(() =>
         readTopics(brokers, prefix, async () => {
-          const [row] = await sql<Array<{ least: number }>>`
-            SELECT count(*)::int AS least FROM webhook_event_log WHERE type IN ('BillingEventRecorded', 'Completed')`
-          return row!.least
+          const [row] = await sql<Array<{ facts: number; done: number }>>`
+            SELECT count(*) FILTER (WHERE type = 'BillingEventRecorded')::int AS facts,
+                   count(*) FILTER (WHERE type = 'Completed')::int AS done FROM webhook_event_log`
+          return row!
         })
       )
       assert.include(topics, "billing.payment.captured.v1")
