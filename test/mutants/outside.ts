@@ -117,7 +117,7 @@ export const outside: ReadonlyArray<Mutant> = [
     "raced-booking-not-compared",
     "an effect that somebody else commits at this moment is taken for the same without a look",
     "src/infra/postgres/completeStatement.ts",
-    ["           WHEN known.n IS NULL THEN oncegate_repeat('effect')\n", ""],
+    ["           WHEN w.clash IS NULL THEN oncegate_repeat('effect')\n", ""],
     {
       file: GATE_STORE,
       test: "a fact that somebody books at this moment, with another amount, is a conflict all the same"
@@ -127,7 +127,7 @@ export const outside: ReadonlyArray<Mutant> = [
     "amounts-not-compared",
     "a second fact under an effect key may have another amount",
     "src/infra/postgres/completeStatement.ts",
-    ["WHERE known.digest <> f.digest", "WHERE false"],
+    ["SELECT DISTINCT n FROM f WHERE clash", "SELECT DISTINCT n FROM f WHERE false"],
     {
       file: GATE_STORE,
       test: "one fact told by two events is booked once; with another amount it is a conflict"
