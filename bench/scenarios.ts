@@ -89,8 +89,12 @@ export const scenarios = (settings: Settings): ReadonlyArray<Scenario> => {
     },
     {
       name: "gates",
-      title: "gates side by side, all new, 128 connections",
-      cells: [on("one gate", at(128)), on("two gates", at(128), ours({ name: "two gates", gates: 2 }))]
+      title: "processes side by side, all new, 128 connections",
+      cells: [
+        on("one gate", at(128)),
+        on("two gates", at(128), ours({ name: "two gates", gates: 2 })),
+        on("relay in its own process", at(128), ours({ name: "gate", relay: "apart" }))
+      ]
     },
     {
       name: "runtimes",

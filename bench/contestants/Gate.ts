@@ -14,8 +14,11 @@ export interface GateOptions {
   readonly runtime?: "node" | "deno"
   /** Processes side by side, each with an equal part of the connections. */
   readonly gates?: number
-  /** `off`: no relay while the load runs; `away`: it runs and finds no Kafka. Both are made good afterwards. */
-  readonly relay?: "on" | "off" | "away"
+  /**
+   * `off`: no relay while the load runs; `away`: it runs and finds no Kafka. Both are made good afterwards. `apart`: it is
+   * a process of its own.
+   */
+  readonly relay?: "on" | "off" | "away" | "apart"
   readonly environment?: Readonly<Record<string, string>>
   /** Folder in which Node leaves a CPU profile of each gate when it ends. */
   readonly profile?: string | undefined
@@ -94,7 +97,7 @@ export const gate = (options: GateOptions): Contestant => ({
         await until(service, READY_MS, () => answersAt(`http://127.0.0.1:${port}/readyz`))
       return { service, port, ms: performance.now() - began }
     }
-    const flags = relay === "off" ? ["--without", "relay"] : []
+    const flags = relay === "off" || relay === "apart" ? ["--without", "relay"] : []
     const ports = yield* Effect.forEach(Array.from({ length: gates }), () => freePort())
     const services: Array<{ service: Service; port: number; ms: number }> = []
     yield* Effect.addFinalizer(() =>
@@ -102,6 +105,7 @@ export const gate = (options: GateOptions): Contestant => ({
     )
     for (const [at, port] of ports.entries())
       services.push(yield* Effect.promise(() => up(port, flags, `gate-${at}`)))
+    if (relay === "apart") services.push(yield* Effect.promise(() => up(0, ["--only", "relay"], "relay")))
     return {
       base,
       speak: {
@@ -122,7 +126,7 @@ export const gate = (options: GateOptions): Contestant => ({
         for (const [at, { port }] of services.entries())
           services[at] = await up(port, flags, `gate-${at}-again`)
       },
-      ...(relay === "on"
+      ...(relay === "on" || relay === "apart"
         ? {}
         : {
             publish: async () => {
