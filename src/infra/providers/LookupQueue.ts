@@ -1,4 +1,4 @@
-import { Clock, Effect, Exit, FiberSet } from "effect"
+import { Clock, Effect, Exit, FiberSet, Schedule } from "effect"
 import { ProcessFailed } from "../../domain/Provider.ts"
 
 /** Look-ups at work at once. */
@@ -18,7 +18,9 @@ const MOMENT_MS = 1_000
 const PATIENCE_MS = 5_000
 /** Between two readings of the list, and at least twice as long as the last one took. */
 const READING_MS = 50
-/** The first reading reaches back so far. */
+/** The first reading reaches back so far: who is posted now was mostly approved a moment ago, and must not wait for the rest. */
+const NEAR_MS = 60_000
+/** A reading beside it reaches back so far, page after page. */
 const REACH_MS = 1_800_000
 /** After a reading that failed. */
 const READING_AGAIN_MS = 30_000
@@ -164,19 +166,28 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
     run(crowd)
   }
 
+  const learn = (names: ReadonlyArray<string>) => {
+    list ??= new Set()
+    for (const name of names) list.add(name)
+    for (const ticket of [...unlisted.values(), ...strangers.values()])
+      if (list.has(ticket.name)) enter(ticket, known)
+    pump()
+    return list
+  }
+  const reachBack = (from: number) =>
+    Effect.suspend(() => recent(from - REACH_MS)).pipe(
+      Effect.retry(Schedule.spaced(READING_AGAIN_MS)),
+      Effect.map(learn)
+    )
   const readings = Effect.gen(function* () {
-    let since = now() - REACH_MS
+    let since = now() - NEAR_MS
+    yield* Effect.forkChild(reachBack(now()))
     while (true) {
       const begun = now()
       const answer = yield* Effect.result(recent(since))
       if (answer._tag === "Success") {
         since = begun
-        list ??= new Set()
-        for (const name of answer.success) list.add(name)
-        for (const ticket of [...unlisted.values(), ...strangers.values()])
-          if (list.has(ticket.name)) enter(ticket, known)
-        pump()
-        if (list.size > REMEMBERED) {
+        if (learn(answer.success).size > REMEMBERED) {
           list = new Set()
           since = begun - REACH_MS
         }

@@ -14,7 +14,7 @@ interface Api {
   readonly refuses?: boolean
   readonly answerMs?: number
   /** Reads the merchant's list. */
-  readonly list?: () => Effect.Effect<ReadonlyArray<string>, ProcessFailed>
+  readonly list?: (sinceMs: number) => Effect.Effect<ReadonlyArray<string>, ProcessFailed>
 }
 
 /** A queue before an API of the test's clock. Genuine names begin with `g` or `n`, and the list has those with `g`. */
@@ -41,10 +41,10 @@ const given = Effect.fnUntraced(function* ({ answerMs = 20, list, rate, refuses 
   const ask = yield* LookupQueue.make<string>({
     provider: "toss",
     places: 400,
-    recent: () =>
+    recent: (since) =>
       Effect.suspend(() => {
         readings += 1
-        return list === undefined ? Effect.as(request, [...listable]) : list()
+        return list === undefined ? Effect.as(request, [...listable]) : list(since)
       })
   })
   const lookup = (name: string) =>
@@ -154,6 +154,35 @@ describe("look-ups at an API that takes 500 requests a second", () => {
       const told = yield* settled(late)
       assert.deepStrictEqual(namesOf(told), ["done"])
       assert.isBelow(p99(told), 250)
+    })
+  )
+
+  it.effect("who was approved a moment ago does not wait for half an hour of the list to be read", () =>
+    Effect.gen(function* () {
+      const approvedAt = new Map<string, number>()
+      const queue = yield* given({
+        rate: 500,
+        list: (sinceMs) =>
+          Effect.gen(function* () {
+            const now = yield* Clock.currentTimeMillis
+            yield* Effect.sleep(5 + (now - sinceMs) / 20_000)
+            return [...approvedAt].filter(([, at]) => at >= sinceMs).map(([name]) => name)
+          })
+      })
+      const approve = Effect.fnUntraced(function* (ago: number) {
+        const name = queue.fresh("g")
+        approvedAt.set(name, (yield* Clock.currentTimeMillis) - ago)
+        return name
+      })
+      yield* TestClock.adjust(3_600_000)
+      const old = yield* Effect.forEach([1_200_000, 600_000], approve)
+      const recent = yield* Effect.forEach([1_000, 2_000, 3_000], approve)
+      yield* arrive(queue, 25, { forged: 4_000 })
+      const told = yield* Effect.forEach([...recent, ...old], (name) => Effect.forkChild(queue.event(name)))
+      yield* arrive(queue, 3_000, { forged: 2_000 })
+      const [first, second, third, ...late] = yield* settled(told)
+      assert.isBelow(p99([first!, second!, third!]), 70)
+      assert.deepStrictEqual(namesOf(late), ["done"])
     })
   )
 
