@@ -10,7 +10,7 @@ import * as KafkaNodes from "../support/KafkaNodes.ts"
 import { countOf, exactly } from "./Topic.ts"
 
 const PAYMENTS = 60
-const MOVED = [6, 7, 8, 9, 10, 11]
+const MOVED = process.env.ONCEGATE_FIRE === "all" ? [6, 7, 8, 9, 10, 11] : [6, 7, 8]
 
 interface Broker {
   readonly nodeId: number
@@ -82,7 +82,7 @@ const moveAll = (slowMs: number) =>
     )
   }).pipe(Effect.scoped)
 
-describe.skipIf(process.env.ONCEGATE_FIRE !== "all")("a partition moves while the relay publishes", () => {
+describe("a partition moves while the relay publishes", () => {
   it.live("to a broker that has answered: its records are not left out", () => moveAll(0), 180_000)
   it.live("to one that has not answered yet: the others are not sent twice", () => moveAll(300), 180_000)
 })

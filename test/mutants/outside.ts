@@ -400,5 +400,42 @@ export const outside: ReadonlyArray<Mutant> = [
       file: "test/infra/audit/Audit.test.ts",
       test: "names each kind of difference with its key, and nothing else"
     }
+  ),
+  mutant(
+    "moved-partition-left-out",
+    "a transaction is committed, though a partition has not answered",
+    "src/infra/kafka/Producer.ts",
+    ['?? fail("LEADER_MOVED")', "?? -1n"],
+    { file: "test/fire/Leaders.test.ts", test: "to a broker that has answered: its records are not left out" }
+  ),
+  mutant(
+    "moved-partition-twice",
+    "records may be sent again under other sequence numbers",
+    "src/infra/kafka/KafkajsProduce.ts",
+    ["      refuseSecond(batch, { producerId, producerEpoch, firstSequence })\n", ""],
+    {
+      file: "test/fire/Leaders.test.ts",
+      test: "to one that has not answered yet: the others are not sent twice"
+    }
+  ),
+  mutant(
+    "replaced-topic-written-to",
+    "a topic that was deleted and made again is taken for the old one",
+    "src/infra/kafka/Producer.ts",
+    ['      if (offset < (ends.get(partition) ?? 0n)) fail("TOPIC_REPLACED")\n', ""],
+    {
+      file: "test/infra/kafka/TopicReplaced.test.ts",
+      test: "made again by somebody, with other settings: nothing is written into it before a rebase"
+    }
+  ),
+  mutant(
+    "late-rows-by-position",
+    "the search for late rows walks the whole log",
+    "src/infra/postgres/LogReader.ts",
+    ["`SELECT min(l.position + 0) AS lowest", "`SELECT min(l.position) AS lowest"],
+    {
+      file: "test/infra/postgres/LogReader.test.ts",
+      test: "does not walk the log for late rows where a large difference has none"
+    }
   )
 ]
