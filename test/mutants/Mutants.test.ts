@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
+import { controlNames, controls } from "../chaos/controls.ts"
 import { mutants } from "./mutants.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
@@ -25,5 +26,13 @@ describe("every mutant can still be made", () => {
         )
         assert.include(test, stands ?? test)
       }
+    })
+})
+
+describe("every control of the chaos run can still be made", () => {
+  for (const name of controlNames)
+    it(name, () => {
+      const { changes, file } = controls[name]
+      for (const [from] of changes) assert.strictEqual(text(`src/${file}`).split(from).length - 1, 1, from)
     })
 })
