@@ -8,6 +8,8 @@ import type { TopicNames } from "./Topics.ts"
 const CALL_MS = 10_000
 /** More published rows than this are not counted: a topic with as many records is the one we wrote to. */
 const COUNTED = 10_000
+/** Rows of the log that are looked at, the newest: few of them may be facts, and the relay must begin. */
+const LOOKED_AT = 500_000
 /** Between the clocks of Postgres and of the relay that stamped the records. */
 const SKEW_MS = 300_000
 
@@ -32,7 +34,8 @@ export const replaced = Effect.fnUntraced(function* (
   connection: Connection,
   admin: Admin,
   names: TopicNames,
-  place: Place
+  place: Place,
+  lookedAt = LOOKED_AT
 ) {
   const found: Array<string> = []
   for (const topic of ["events", "outcomes"] as const) {
@@ -41,12 +44,11 @@ export const replaced = Effect.fnUntraced(function* (
     if (records >= COUNTED) continue
     const rows = yield* connection.query<{ enough: boolean }>(
       "checkpoint.published",
-      // By position: what was published comes first, so a backlog behind it is not read.
-      `SELECT true AS enough FROM webhook_event_log l
+      `SELECT true AS enough FROM (SELECT * FROM webhook_event_log ORDER BY position DESC LIMIT ${lookedAt}) l
         WHERE l.type = $4 AND l.at > coalesce((SELECT max(finished_at) FROM relay_rebases), '-infinity')
           AND (pg_visible_in_snapshot(l.xid, $1::text::pg_snapshot)
                OR (l.position <= $3::bigint AND pg_visible_in_snapshot(l.xid, $2::text::pg_snapshot)))
-        ORDER BY l.position OFFSET $5::int LIMIT 1`,
+        OFFSET $5::int LIMIT 1`,
       [place.from, place.to, place.position, ROW_OF[topic], records]
     )
     if (rows.length > 0) found.push(names[topic])

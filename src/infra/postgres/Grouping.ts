@@ -78,22 +78,33 @@ export const make = Effect.fnUntraced(function* <Item, Answer>(options: Grouping
       return Effect.fail(error)
     })
 
-  const settle = (group: ReadonlyArray<Waiting<Item, Answer>>): Effect.Effect<void> =>
+  /** Answers with the silence that ended it, if one did: nobody may be asked for behind it. */
+  const settle = (group: ReadonlyArray<Waiting<Item, Answer>>): Effect.Effect<DatabaseError | undefined> =>
     Effect.matchEffect(attempt(group.map(({ item }) => item)), {
       onSuccess: (answers) =>
         Effect.sync(() => {
           group.forEach(({ resume }, index) => {
             resume(Effect.succeed(answers[index]!))
           })
+          return undefined
         }),
       onFailure: (error) =>
         // One bad row never fails its group.
         error.fate === "data" && group.length > 1
-          ? Effect.forEach(group, (waiting) => settle([waiting]), { discard: true })
+          ? Effect.gen(function* () {
+              for (const [index, waiting] of group.entries()) {
+                const silence = yield* settle([waiting])
+                if (silence === undefined) continue
+                for (const { resume } of group.slice(index + 1)) resume(Effect.fail(silence))
+                return silence
+              }
+              return undefined
+            })
           : Effect.sync(() => {
               const isOver = options.failsInSilence === true && isSilence(error)
               for (const { resume } of isOver ? [...group, ...queue.splice(0)] : group)
                 resume(Effect.fail(error))
+              return isOver ? error : undefined
             })
     })
 

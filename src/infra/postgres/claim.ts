@@ -41,6 +41,9 @@ const proofOf = ({ proven }: Identity): Proof | null =>
 /** Lock and statement time-outs: the fault of one row, as far as anyone can tell. */
 const STUCK: ReadonlySet<string> = new Set(["55P03", "57014"])
 
+/** After so long no further row of a group is asked for apart: it is not known, and the provider comes again. */
+const APART_MS = 3_000
+
 /** Claims in groups: deliveries that wait together share statements, identical ones share a row. */
 export const makeClaim = Effect.fnUntraced(function* (
   committed: <A, E>(self: Effect.Effect<A, E>) => Effect.Effect<A, E>
@@ -92,14 +95,24 @@ export const makeClaim = Effect.fnUntraced(function* (
   const reclaim = (
     items: ReadonlyArray<{ readonly row: ClaimRow; readonly count: number }>
   ): Effect.Effect<ReadonlyArray<ClaimResult>> =>
-    Effect.catch(reclaimOnce(items), (error) =>
-      items.length > 1 && (error.fate === "data" || STUCK.has(error.code))
-        ? Effect.map(
-            Effect.forEach(items, (item) => reclaim([item]), { concurrency: 2 }),
-            (results) => results.flat()
-          )
-        : Effect.succeed(items.map(() => ({ result: "unknown" as const, error })))
-    )
+    Effect.suspend(() => {
+      const begun = performance.now()
+      return Effect.catch(reclaimOnce(items), (error) => {
+        const unknown = { result: "unknown" as const, error }
+        return items.length > 1 && (error.fate === "data" || STUCK.has(error.code))
+          ? Effect.map(
+              Effect.forEach(
+                items,
+                (item) =>
+                  // All claims stand behind this group.
+                  performance.now() - begun > APART_MS ? Effect.succeed([unknown]) : reclaim([item]),
+                { concurrency: 2 }
+              ),
+              (results) => results.flat()
+            )
+          : Effect.succeed(items.map(() => unknown))
+      })
+    })
 
   const submitClaim = yield* Grouping.make<Waiting, ClaimResult>({
     name: "claim",

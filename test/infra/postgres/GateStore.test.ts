@@ -455,6 +455,46 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
       })
     )
 
+    it.effect("a claim does not wait for each of many rows that another session holds", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const store = yield* openStore(url, { policy: { backoffBaseMs: 0 } })
+        const keys = Array.from({ length: 24 }, (_, n) => `ev_kept_${n}`)
+        yield* Effect.forEach(
+          keys,
+          (key) =>
+            Effect.flatMap(claimed(store, delivery(key)), (claim) =>
+              store.fail(claim, { kind: "world", code: "provider_unavailable", delayMs: 0 })
+            ),
+          { concurrency: "unbounded", discard: true }
+        )
+        const codeOf = (key: string) =>
+          Effect.match(store.claim(delivery(key)), {
+            onSuccess: ({ _tag }): string => _tag,
+            onFailure: ({ code }) => code
+          })
+        const waitedMs = yield* Effect.promise(() =>
+          sql.begin(async (transaction) => {
+            await transaction`SELECT 1 FROM webhook_dedup_events WHERE dedup_key LIKE 'ev_kept_%' FOR UPDATE`
+            // Two groups: as many as are under way at once.
+            const groups = [keys.slice(0, 12), keys.slice(12)].map((half) =>
+              Effect.runPromise(Effect.forEach(half, codeOf, { concurrency: "unbounded" }))
+            )
+            const begun = performance.now()
+            const other = Effect.runPromise(codeOf("ev_unheld")).then((came) => {
+              assert.strictEqual(came, "Claimed")
+              return performance.now() - begun
+            })
+            const held = await Promise.all(groups)
+            assert.deepStrictEqual([...new Set(held.flat())], ["55P03"])
+            return other
+          })
+        )
+        // One look at all, one at each of two for as long: 2 s each.
+        assert.isBelow(waitedMs, 9_000)
+      })
+    )
+
     it.effect("a body that broke in custody is replaced by the next delivery of it", () =>
       Effect.gen(function* () {
         const { sql, url } = yield* Schema
