@@ -66,7 +66,7 @@ export const unreachable = ({ code }: { readonly code: string }) =>
               ? "the database has no tables of Oncegate: run `oncegate migrate`"
               : isTlsFault(code)
                 ? `the database of DATABASE_URL is not trusted: ${tlsTrouble[code]} (${code})`
-                : `the database of DATABASE_URL cannot be used (${code}): check that it runs and can be reached`
+                : `the database of DATABASE_URL, or without it that of \`npm start\`, cannot be used (${code}): check that it runs and can be reached`
   })
 
 /** A database that may forget what it confirmed is no authority; neither is one of another schema. */
