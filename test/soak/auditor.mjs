@@ -203,8 +203,12 @@ const judge = (journal, rows, { facts, outcomes }, ledger) => {
       find("outcome", { endpoint, dedup_key, processed: times })
   }
 
+  // What was told to be done is never begun again; what was not, is tried when it comes again.
+  const told = ([status, word, state]) =>
+    status === 200 && (word === "processed" || (word === "already_processed" && state === "done"))
+  const done = new Set(events.filter(({ answers }) => answers.some(told)).map(({ dedup_key }) => dedup_key))
   for (const { answer, dedup_key } of of("again"))
-    if (answer[0] === 200 && answer[1] !== "already_processed" && answer[1] !== "processed")
+    if (answer[0] === 200 && done.has(dedup_key) && answer[1] !== "already_processed")
       find("wrongly answered again", { dedup_key, answer })
   for (const { answer, dedup_key, endpoint } of of("forged")) {
     const row = rows.get(`${endpoint} ${dedup_key}`)
