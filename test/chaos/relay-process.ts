@@ -1,19 +1,12 @@
 // A relay in a process of its own, to be killed. DATABASE_URL, KAFKA_BROKERS and KAFKA_TOPIC_PREFIX say where, PROXY
 // through what.
 import "../support/throughProxy.ts"
-import { Effect, Layer, Logger, Redacted } from "effect"
+import { Effect, Layer, Logger } from "effect"
 import * as Relay from "../../src/infra/kafka/Relay.ts"
-import * as Database from "../../src/infra/postgres/Database.ts"
 import * as LogSignal from "../../src/infra/postgres/LogSignal.ts"
+import { databaseLayer } from "../infra/kafka/Pace.ts"
 
 const { DATABASE_URL = "", KAFKA_BROKERS = "", KAFKA_TOPIC_PREFIX = "" } = process.env
-
-const database = Database.layer({
-  url: Redacted.make(DATABASE_URL),
-  claimConnections: 1,
-  completionConnections: 1,
-  statementTimeoutMs: 10_000
-})
 
 await Effect.runPromise(
   Layer.launch(
@@ -33,7 +26,7 @@ await Effect.runPromise(
         idleMs: 50
       }
     }).pipe(
-      Layer.provide(Layer.merge(database, LogSignal.layer)),
+      Layer.provide(Layer.merge(databaseLayer(DATABASE_URL, 1), LogSignal.layer)),
       Layer.provide(Logger.layer([Logger.formatJson.pipe(Logger.withConsoleLog)]))
     )
   )

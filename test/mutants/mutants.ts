@@ -1,11 +1,9 @@
 // One mechanism removed in each: what is taken away, how, and the tests that must fail for it. `npm run mutants` makes them in
 // a copy of the project; test/mutants/Mutants.test.ts holds that every edit still applies.
 
-import { outside } from "./outside.ts"
+import { GATE_STORE, INGRESS, outside } from "./outside.ts"
 
-const GATE_STORE = "test/infra/postgres/GateStore.test.ts"
 const MODEL = "test/model/Model.test.ts"
-const INGRESS = "test/http/Ingress.test.ts"
 
 const CLAIM = "src/infra/postgres/claimStatement.ts"
 const RECLAIM = "src/infra/postgres/reclaimStatement.ts"

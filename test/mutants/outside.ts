@@ -1,8 +1,8 @@
 // What somebody who never saw our list would take away: one mechanism each, all over the sources.
 import type { Mutant } from "./mutants.ts"
 
-const GATE_STORE = "test/infra/postgres/GateStore.test.ts"
-const INGRESS = "test/http/Ingress.test.ts"
+export const GATE_STORE = "test/infra/postgres/GateStore.test.ts"
+export const INGRESS = "test/http/Ingress.test.ts"
 const PROCESS = "test/domain/process.test.ts"
 const PAYPAL = "test/infra/providers/PayPalVerification.test.ts"
 const TOSS = "test/infra/providers/TossIdentity.test.ts"

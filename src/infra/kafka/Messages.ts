@@ -33,12 +33,13 @@ export const makeBatches = (names: Pick<TopicNames, "events" | "outcomes">, part
   const batches = { events: new Map<number, RecordBatch>(), outcomes: new Map<number, RecordBatch>() }
   return {
     /** Bytes that it took; none, and it was not added, where its partition has no room for it below `limit`. */
-    add: ({ topic, ...content }: OutRecord, limit: number): number => {
-      const partition = partitionOf(content.key, partitions[topic])
+    add: (record: OutRecord, limit: number): number => {
+      const { key, topic } = record
+      const partition = partitionOf(key, partitions[topic])
       const batch = batches[topic].get(partition) ?? new RecordBatch()
       batches[topic].set(partition, batch)
       const before = batch.size
-      return batch.add(content, limit) ? batch.size - before : 0
+      return batch.add(record, limit) ? batch.size - before : 0
     },
     messages: (): ReadonlyArray<TopicMessages> =>
       (["events", "outcomes"] as const)

@@ -111,7 +111,7 @@ const transact = (
   producer: KafkajsProducer,
   messages: ReadonlyArray<TopicMessages>,
   commit: ReturnType<typeof offsets>,
-  ends: Ends = new Map()
+  ends: Ends
 ) =>
   Effect.flatMap(Failpoints, (act) =>
     attempt("publish", PUBLISH_MS, async () => {
@@ -152,8 +152,8 @@ export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, na
   yield* attempt("fence", CALL_MS, async () => (await producer.transaction()).abort())
   // Same group, so same log of offsets: where this can be read, everything before it can.
   const barrier = randomUUID()
-  yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }))
   const ends: Ends = new Map()
+  yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }), ends)
   return {
     checkpoint: settledCheckpoint(admin, names, barrier),
     publish: (messages, id) => transact(producer, messages, offsets(names, CHECKPOINT, id), ends)
