@@ -65,9 +65,10 @@ const ARRAYS = { text: arrayType(1009), int: arrayType(1007), bigint: arrayType(
 type Settings = Record<string, string | number | boolean>
 /**
  * Of the pools: each of their statements goes by an index. A plan that was made while a table was young would scan it for
- * every row of a group until the table is analysed again, a minute or some hundred thousand rows later.
+ * every row of a group until the table is analysed again, a minute or some hundred thousand rows later. And each is planned
+ * once: for a group of few rows Postgres would plan anew every time, which costs more than the statement.
  */
-const POOLED: Settings = { enable_seqscan: "off" }
+const POOLED: Settings = { enable_seqscan: "off", plan_cache_mode: "force_generic_plan" }
 
 const driverOptions = (options: DatabaseOptions, ssl: DatabaseTls, name: string, settings: Settings) => ({
   ssl,

@@ -28,7 +28,7 @@ SELECT ${SUMMARY}, (extract(epoch FROM first_seen_at) * 1000000)::bigint::text A
  WHERE ${filter.state === undefined ? "true" : rowsIn(filter.state)}
    AND ($1::text IS NULL OR provider = $1) AND ($2::text IS NULL OR error_code = $2)
    AND first_seen_at >= coalesce($3::timestamptz, '-infinity')
-   AND ($4::bigint IS NULL OR (first_seen_at, id) < (timestamptz 'epoch' + $4::bigint * interval '1 microsecond', $5::bigint))
+   AND (first_seen_at, id) < (coalesce(timestamptz 'epoch' + $4::bigint * interval '1 microsecond', 'infinity'), coalesce($5::bigint, 0))
  ORDER BY webhook_dedup_events.first_seen_at DESC, id DESC
  LIMIT $6::int`
 

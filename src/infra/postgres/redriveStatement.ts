@@ -97,9 +97,9 @@ export const matchingNames = (
     "redrive names",
     `SELECT provider, dedup_key FROM webhook_dedup_events
       WHERE ${rowsIn(filter.state)} AND ${MATCHES}
-        AND ($4::text IS NULL OR (provider, dedup_key) > ($4::text, $5::text))
+        AND (provider, dedup_key) > ($4::text, $5::text)
       ORDER BY provider, dedup_key LIMIT $6::int`,
-    [...parameters(filter), after?.provider ?? null, after?.dedup_key ?? null, limit]
+    [...parameters(filter), after?.provider ?? "", after?.dedup_key ?? "", limit]
   )
 
 /** How many events a filter finds. */

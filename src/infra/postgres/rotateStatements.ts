@@ -25,9 +25,9 @@ export const nextBodies = (
     connection.query<SealedRow>(
       "rotate page",
       `SELECT provider, dedup_key, key_id, CASE WHEN key_id <> $1 THEN sealed END AS sealed FROM webhook_payloads
-        WHERE $2::text IS NULL OR (provider, dedup_key) > ($2::text, $3::text)
+        WHERE (provider, dedup_key) > ($2::text, $3::text)
         ORDER BY provider, dedup_key LIMIT ${PAGE}`,
-      [keyId, after?.provider ?? null, after?.dedup_key ?? null]
+      [keyId, after?.provider ?? "", after?.dedup_key ?? ""]
     ),
     (rows) => ({ rows, more: rows.length === PAGE })
   )

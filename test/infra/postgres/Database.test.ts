@@ -39,6 +39,33 @@ it.live(
   60_000
 )
 
+it.live("a statement of the pools is planned once for its session, whatever its parameters are", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const { url } = yield* Effect.promise(postgresService)
+      const database = yield* Database.make({
+        url: Redacted.make(url),
+        claimConnections: 1,
+        completionConnections: 1,
+        statementTimeoutMs: 5_000
+      })
+      for (const { query } of [database.claims, database.completions]) {
+        for (const size of [1, 100, 1, 1, 1, 1, 1, 1])
+          yield* query("sum", "SELECT sum(n) FROM unnest($1::int[]) AS n WHERE n > $2::int", [
+            Array.from({ length: size }, (_, n) => n),
+            size
+          ])
+        const plans = yield* query<{ own: string; general: string }>(
+          "plans",
+          `SELECT custom_plans::text AS own, generic_plans::text AS general FROM pg_prepared_statements
+            WHERE statement LIKE 'SELECT sum%'`
+        )
+        assert.deepStrictEqual(plans, [{ own: "0", general: "8" }])
+      }
+    })
+  )
+)
+
 it.live("every session waits for its commits to be on disk, whatever the server's own setting is", () =>
   Effect.scoped(
     Effect.gen(function* () {
