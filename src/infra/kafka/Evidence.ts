@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import type { Admin } from "kafkajs"
 import type { Connection } from "../postgres/Database.ts"
 import type { Place } from "../postgres/LogReader.ts"
+import type { BatchRow, Reached } from "../postgres/RelayCheckpoint.ts"
 import { attempt } from "./KafkaFailed.ts"
 import type { TopicNames } from "./Topics.ts"
 
@@ -13,35 +14,33 @@ const LOOKED_AT = 500_000
 /** Between the clocks of Postgres and of the relay that stamped the records. */
 const SKEW_MS = 300_000
 
-/** True where a topic was ever written to: a first start would publish behind what others published. */
-export const isInUse = (admin: Admin, names: TopicNames) =>
-  attempt("checkpoint.topics", CALL_MS, async () => {
-    const ends = await Promise.all(
-      [names.events, names.outcomes].map((topic) => admin.fetchTopicOffsets(topic))
-    )
-    return ends.flat().some(({ high }) => high !== "0")
-  })
-
 /** The row that always has a record in its topic. */
 const ROW_OF = { events: "BillingEventRecorded", outcomes: "Completed" } as const
 
+/** What a relay that takes over knows of the batch that it goes on from. */
+interface Known extends Pick<BatchRow, "place" | "reached"> {
+  /** Where the topics ended at the last batch that was confirmed, in case it is not this one. */
+  readonly before?: Reached | undefined
+}
+
 /**
- * The topics that were ever given fewer records than Postgres knows as published since the last rebase: they were
- * deleted and made anew. Ends of partitions never go back, whatever retention takes away, and a record that was
- * aborted counts for one: so this errs to the side of going on, by as many as were aborted.
+ * The topics that end before where they ended: they were deleted and made anew. Where it is not known where they ended,
+ * those that were ever given fewer records than Postgres knows as published since the last rebase. Ends of partitions
+ * never go back, whatever retention takes away, and a record that was aborted counts for one: so this errs to the side
+ * of going on, by as many as were aborted.
  */
 export const replaced = Effect.fnUntraced(function* (
   connection: Connection,
-  admin: Admin,
-  names: TopicNames,
-  place: Place,
+  now: Reached,
+  { before, place, reached }: Known,
   lookedAt = LOOKED_AT
 ) {
-  const found: Array<string> = []
-  for (const topic of ["events", "outcomes"] as const) {
-    const ends = yield* attempt("checkpoint.ends", CALL_MS, () => admin.fetchTopicOffsets(names[topic]))
-    const records = ends.reduce((sum, { high }) => sum + Number(high), 0)
-    if (records >= COUNTED) continue
+  const topics = ["events", "outcomes"] as const
+  const least = reached ?? before
+  const found = topics.filter((topic) => now[topic] < (least?.[topic] ?? 0))
+  if (reached !== undefined || found.length > 0) return found
+  for (const topic of topics) {
+    if (now[topic] >= COUNTED) continue
     const rows = yield* connection.query<{ enough: boolean }>(
       "checkpoint.published",
       `SELECT true AS enough FROM (SELECT * FROM webhook_event_log ORDER BY position DESC LIMIT ${lookedAt}) l
@@ -49,9 +48,9 @@ export const replaced = Effect.fnUntraced(function* (
           AND (pg_visible_in_snapshot(l.xid, $1::text::pg_snapshot)
                OR (l.position <= $3::bigint AND pg_visible_in_snapshot(l.xid, $2::text::pg_snapshot)))
         OFFSET $5::int LIMIT 1`,
-      [place.from, place.to, place.position, ROW_OF[topic], records]
+      [place.from, place.to, place.position, ROW_OF[topic], now[topic]]
     )
-    if (rows.length > 0) found.push(names[topic])
+    if (rows.length > 0) found.push(topic)
   }
   return found
 })

@@ -4,6 +4,7 @@ import type { Admin, Kafka, Producer as KafkajsProducer, RecordMetadata, TopicMe
 import { Failpoints, failpointPromise } from "../../domain/Failpoint.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { attempt, KafkaFailed } from "./KafkaFailed.ts"
+import { partitionName, type TopicEnds } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
 
 /** Time for one transaction, retries included; the broker aborts it a little later by itself. */
@@ -66,9 +67,6 @@ const settledCheckpoint = Effect.fnUntraced(function* (admin: Admin, names: Topi
   return yield* new KafkaFailed({ operation: "checkpoint.settle", code: "STALE_OFFSETS", refused: false })
 })
 
-/** The offset behind what was written last, by topic and partition. */
-type Ends = Map<string, bigint>
-
 /**
  * Where a partition moves to a broker that has answered already, kafkajs holds that broker's part for done and leaves
  * out the partition, without an error: a commit would lose its records. Its repetition for a broker that has not
@@ -78,14 +76,14 @@ type Ends = Map<string, bigint>
 const checkAnswers = (
   messages: ReadonlyArray<TopicMessages>,
   answers: ReadonlyArray<RecordMetadata>,
-  ends: Ends
+  ends: TopicEnds
 ) => {
   const fail = (code: string): never => {
     throw Object.assign(new Error(code), { code })
   }
   const answered = new Map(
     answers.map(({ baseOffset = "-1", partition, topicName }) => [
-      `${topicName} ${partition}`,
+      partitionName(topicName, partition),
       BigInt(baseOffset)
     ])
   )
@@ -93,7 +91,7 @@ const checkAnswers = (
     const counts = new Map<number, number>()
     for (const { partition } of sent) counts.set(partition!, (counts.get(partition!) ?? 0) + 1)
     for (const [number, count] of counts) {
-      const partition = `${topic} ${number}`
+      const partition = partitionName(topic, number)
       const offset = answered.get(partition) ?? fail("LEADER_MOVED")
       if (offset < 0n) continue
       if (offset < (ends.get(partition) ?? 0n)) fail("TOPIC_REPLACED")
@@ -111,7 +109,7 @@ const transact = (
   producer: KafkajsProducer,
   messages: ReadonlyArray<TopicMessages>,
   commit: ReturnType<typeof offsets>,
-  ends: Ends
+  ends: TopicEnds
 ) =>
   Effect.flatMap(Failpoints, (act) =>
     attempt("publish", PUBLISH_MS, async () => {
@@ -127,8 +125,16 @@ const transact = (
     })
   )
 
-/** Connects a new producer and fences: whatever an earlier one has under way is committed or aborted when this returns. */
-export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, names: TopicNames) {
+/**
+ * Connects a new producer and fences: whatever an earlier one has under way is committed or aborted when this returns.
+ * `ends`, where it is given, is kept as records are written.
+ */
+export const fence = Effect.fnUntraced(function* (
+  kafka: Kafka,
+  admin: Admin,
+  names: TopicNames,
+  ends: TopicEnds = new Map()
+) {
   const producer = yield* Effect.acquireRelease(
     Effect.sync(() =>
       kafka.producer({
@@ -152,7 +158,6 @@ export const fence = Effect.fnUntraced(function* (kafka: Kafka, admin: Admin, na
   yield* attempt("fence", CALL_MS, async () => (await producer.transaction()).abort())
   // Same group, so same log of offsets: where this can be read, everything before it can.
   const barrier = randomUUID()
-  const ends: Ends = new Map()
   yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }), ends)
   return {
     checkpoint: settledCheckpoint(admin, names, barrier),

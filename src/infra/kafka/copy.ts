@@ -5,7 +5,7 @@ import { failpoint } from "../../domain/Failpoint.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { type LogRow, next, type Page, type Place, startAt } from "../postgres/LogReader.ts"
 import type { LogSignal } from "../postgres/LogSignal.ts"
-import { type BatchId, confirm, open } from "../postgres/RelayCheckpoint.ts"
+import { confirm, open, type Published } from "../postgres/RelayCheckpoint.ts"
 import { type Batch, gather } from "./Batch.ts"
 import * as KnownEndpoints from "./KnownEndpoints.ts"
 import type { PartitionCounts } from "./Messages.ts"
@@ -13,6 +13,7 @@ import { toRecord } from "./Records.ts"
 import { countPublished, gaugeLag } from "./RelayMetrics.ts"
 import type { StatusCell } from "./RelayStatus.ts"
 import type { Settled } from "./settle.ts"
+import { reachedOf } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
 
 /** A fact belongs to an endpoint that no table knows: its record cannot be written. */
@@ -73,7 +74,7 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
   const { pace, status } = options
   const endpoints = KnownEndpoints.make()
   let last = settled.last
-  let unconfirmed: BatchId | undefined
+  let unconfirmed: Published | undefined
   let reading = startAt(settled.place)
   let saved = { head: undefined as number | undefined, atMs: yield* Clock.currentTimeMillis }
   let recommit = settled.recommit
@@ -109,7 +110,8 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
         )
         const published = Effect.tap(committed, () =>
           Effect.sync(() => {
-            last = unconfirmed = id
+            last = id
+            unconfirmed = { ...id, reached: reachedOf(settled.ends, options.names) }
             recommit = false
             const { transactions, position } = status.get()
             status.set({

@@ -5,14 +5,17 @@ import { failpoint } from "../../domain/Failpoint.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { isAheadOfServer, origin, type Place } from "../postgres/LogReader.ts"
 import { type BatchId, confirm, open, read, remove } from "../postgres/RelayCheckpoint.ts"
-import { holdsNewest, isInUse, replaced } from "./Evidence.ts"
+import { holdsNewest, replaced } from "./Evidence.ts"
 import { type FencedProducer, fence, peek } from "./Producer.ts"
+import { reachedOf, readEnds, type TopicEnds } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
 import { CheckpointRefused, judge, MEND } from "./Verdict.ts"
 
 /** Where a relay begins once both halves of the checkpoint agree. */
 export interface Settled {
   readonly producer: FencedProducer
+  /** Of the topics, kept by the producer. */
+  readonly ends: TopicEnds
   readonly place: Place
   readonly last: BatchId
   /** Kafka has forgotten its half: it must be written again soon. */
@@ -55,7 +58,8 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
         Effect.annotateLogs({ event: "RELAY_CHECKPOINT_DOUBTED", reason: error.message })
       )
   )
-  const producer = yield* fence(kafka, admin, names)
+  const ends: TopicEnds = new Map()
+  const producer = yield* fence(kafka, admin, names, ends)
   yield* failpoint("relay.fenced")
   const verdict = yield* judged(producer.checkpoint)
 
@@ -73,22 +77,28 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
         reason: "records_gone",
         explanation: `Kafka has forgotten the relay's offset, and does not hold the newest facts that were published: it was restored to an earlier time, or its topics were made anew. ${MEND}`
       })
-  const anew = known === undefined ? [] : yield* replaced(leader.connection, admin, names, known.place)
+  for (const [partition, end] of yield* readEnds(admin, names)) ends.set(partition, end)
+  const reached = reachedOf(ends, names)
+  const anew =
+    known === undefined
+      ? []
+      : yield* replaced(leader.connection, reached, { ...known, before: confirmed?.reached })
   if (anew.length > 0)
     return yield* new CheckpointRefused({
       reason: "records_gone",
-      explanation: `${anew.join(" and ")} holds less than was published to it: it was deleted and made anew. ${MEND}`
+      explanation: `${anew.map((topic) => names[topic]).join(" and ")} holds less than was published to it: it was deleted and made anew. ${MEND}`
     })
-  if (verdict._tag === "Begin" && (yield* isInUse(admin, names)))
+  if (verdict._tag === "Begin" && reached.events + reached.outcomes > 0)
     return yield* new CheckpointRefused({
       reason: "postgres_empty",
       explanation: `The topics hold records, and this database knows of no relay: it is a new or emptied one behind topics already in use. ${MEND}`
     })
-  if (verdict._tag === "Confirm") yield* confirm(leader, verdict.open)
+  if (verdict._tag === "Confirm") yield* confirm(leader, { ...verdict.open, reached })
   if (verdict._tag === "Remove") yield* remove(leader, verdict.open)
   if (known !== undefined)
     return {
       producer,
+      ends,
       place: known.place,
       last: { batch: known.batch, nonce: known.nonce },
       recommit: verdict._tag === "GoOn" && verdict.recommit
@@ -98,6 +108,6 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
   const first = { batch: 0, nonce: randomUUID() }
   yield* open(leader, { ...first, place: origin, clusterId }, undefined)
   yield* producer.publish([], first)
-  yield* confirm(leader, first)
-  return { producer, place: origin, last: first, recommit: false } satisfies Settled
+  yield* confirm(leader, { ...first, reached })
+  return { producer, ends, place: origin, last: first, recommit: false } satisfies Settled
 })

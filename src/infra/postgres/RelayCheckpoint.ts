@@ -1,4 +1,5 @@
 import { Effect } from "effect"
+import type { Connection } from "./Database.ts"
 import { held, type Leadership, LeadershipLost } from "./LeaderLock.ts"
 import type { Place } from "./LogReader.ts"
 
@@ -8,8 +9,20 @@ export interface BatchId {
   readonly nonce: string
 }
 
+/** Where the topics end: the offsets behind their last records, all partitions together. */
+export interface Reached {
+  readonly events: number
+  readonly outcomes: number
+}
+
+/** A batch that Kafka has. */
+export interface Published extends BatchId {
+  /** Once it was there; not known of one that an earlier process published, nor behind a rebase. */
+  readonly reached?: Reached | undefined
+}
+
 /** A batch as Postgres knows it: the place at which the log was once it was published. */
-export interface BatchRow extends BatchId {
+export interface BatchRow extends Published {
   readonly place: Place
   readonly clusterId: string
 }
@@ -23,6 +36,8 @@ export interface Standing {
 
 /** Confirmed rows that are kept, for people who look into what happened. */
 const KEPT = 500
+/** How far back a pace is looked at. */
+const PACE_SECONDS = 10
 
 interface SqlRow {
   readonly batch_number: string
@@ -31,6 +46,8 @@ interface SqlRow {
   readonly to_snapshot: string
   readonly position: string
   readonly kafka_cluster_id: string
+  readonly events_end: string | null
+  readonly outcomes_end: string | null
   readonly confirmed: boolean
 }
 const toRow = (row: SqlRow | undefined): BatchRow | undefined =>
@@ -38,7 +55,11 @@ const toRow = (row: SqlRow | undefined): BatchRow | undefined =>
     batch: Number(row.batch_number),
     nonce: row.nonce,
     place: { from: row.from_snapshot, to: row.to_snapshot, position: Number(row.position) },
-    clusterId: row.kafka_cluster_id
+    clusterId: row.kafka_cluster_id,
+    reached:
+      row.events_end === null || row.outcomes_end === null
+        ? undefined
+        : { events: Number(row.events_end), outcomes: Number(row.outcomes_end) }
   }
 
 /** The last confirmed batch and the open one after it. */
@@ -47,7 +68,7 @@ export const read = ({ connection }: Pick<Leadership, "connection">) =>
     connection.query<SqlRow>(
       "checkpoint.read",
       `SELECT c.batch AS batch_number, c.nonce, c.from_snapshot, c.to_snapshot, c.position, c.kafka_cluster_id,
-              c.confirmed_at IS NOT NULL AS confirmed
+              c.events_end, c.outcomes_end, c.confirmed_at IS NOT NULL AS confirmed
          FROM relay_checkpoint c ORDER BY c.batch DESC LIMIT 2`
     ),
     (rows): Standing => ({
@@ -66,12 +87,12 @@ const asLeader = (leader: Leadership, statement: string, text: string, parameter
  * Writes the batch that is about to be published and confirms the one before it, in one commit. A relay that lost its
  * session cannot write over its successor: not even a statement that comes late, for the number is taken by then.
  */
-export const open = (leader: Leadership, row: BatchRow, before: BatchId | undefined) =>
+export const open = (leader: Leadership, row: BatchRow, before: Published | undefined) =>
   asLeader(
     leader,
     "checkpoint.open",
     `WITH confirmed AS (
-       UPDATE relay_checkpoint SET confirmed_at = clock_timestamp()
+       UPDATE relay_checkpoint SET confirmed_at = clock_timestamp(), events_end = $10::bigint, outcomes_end = $11::bigint
         WHERE batch = $8::bigint AND nonce = $9::uuid AND confirmed_at IS NULL AND ${held(1)}
      ), pruned AS (
        DELETE FROM relay_checkpoint
@@ -88,18 +109,21 @@ export const open = (leader: Leadership, row: BatchRow, before: BatchId | undefi
       row.place.position,
       row.clusterId,
       before?.batch ?? null,
-      before?.nonce ?? null
+      before?.nonce ?? null,
+      before?.reached?.events ?? null,
+      before?.reached?.outcomes ?? null
     ]
   )
 
 /** Kafka has it. Repeating this changes nothing. */
-export const confirm = (leader: Leadership, { batch, nonce }: BatchId) =>
+export const confirm = (leader: Leadership, { batch, nonce, reached }: Published) =>
   asLeader(
     leader,
     "checkpoint.confirm",
-    `UPDATE relay_checkpoint SET confirmed_at = coalesce(confirmed_at, clock_timestamp())
+    `UPDATE relay_checkpoint SET confirmed_at = coalesce(confirmed_at, clock_timestamp()),
+            events_end = $4::bigint, outcomes_end = $5::bigint
       WHERE batch = $2::bigint AND nonce = $3::uuid AND ${held(1)} RETURNING 1`,
-    [batch, nonce]
+    [batch, nonce, reached?.events ?? null, reached?.outcomes ?? null]
   )
 
 /** Kafka does not have it and never will: the relay that wrote it is fenced and its transaction aborted. */
@@ -110,4 +134,20 @@ export const remove = (leader: Leadership, { batch, nonce }: BatchId) =>
     `DELETE FROM relay_checkpoint
       WHERE batch = $2::bigint AND nonce = $3::uuid AND confirmed_at IS NULL AND ${held(1)} RETURNING 1`,
     [batch, nonce]
+  )
+
+/**
+ * Positions of the log that the relay passed by each second lately, whoever it is; null where it wrote no two batches.
+ * Between two differences of the log a position goes back: such a step counts for nothing.
+ */
+export const pace = (connection: Connection) =>
+  Effect.map(
+    connection.query<{ rows: number | null }>(
+      "checkpoint.pace",
+      `SELECT (sum(greatest(0, step)) / nullif(extract(epoch FROM max(created_at) - min(created_at)), 0))::float8 AS rows
+         FROM (SELECT created_at, position - lag(position) OVER (ORDER BY batch) AS step
+                 FROM (SELECT * FROM relay_checkpoint ORDER BY batch DESC LIMIT ${KEPT}) c
+                WHERE created_at > clock_timestamp() - interval '${PACE_SECONDS} seconds') steps`
+    ),
+    ([row]) => row?.rows ?? null
   )

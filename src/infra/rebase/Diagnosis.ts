@@ -1,6 +1,7 @@
 import { Effect, Result } from "effect"
 import type { Admin } from "kafkajs"
-import { holdsNewest, isInUse, replaced } from "../kafka/Evidence.ts"
+import { holdsNewest, replaced } from "../kafka/Evidence.ts"
+import { reachedOf, readEnds } from "../kafka/TopicEnds.ts"
 import type { TopicNames } from "../kafka/Topics.ts"
 import { CheckpointRefused, judge } from "../kafka/Verdict.ts"
 import type { Connection } from "../postgres/Database.ts"
@@ -37,7 +38,8 @@ export const diagnose = Effect.fnUntraced(function* (
         explanation: "The log knows transaction ids that this PostgreSQL has not reached."
       })
     if (!found.isMade) return null
-    if (success._tag === "Begin" && (yield* isInUse(admin, names)))
+    const reached = reachedOf(yield* readEnds(admin, names), names)
+    if (success._tag === "Begin" && reached.events + reached.outcomes > 0)
       return new CheckpointRefused({
         reason: "postgres_empty",
         explanation: "The topics hold records, and this database knows of no relay."
@@ -53,12 +55,13 @@ export const diagnose = Effect.fnUntraced(function* (
           "Kafka has forgotten the relay's offset, and does not hold the newest facts that were published."
       })
     if (known !== undefined) {
-      const { place } = success._tag === "Remove" ? (standing.confirmed ?? known) : known
-      const anew = yield* replaced(connection, admin, names, place)
+      const from = success._tag === "Remove" ? (standing.confirmed ?? known) : known
+      const before = standing.confirmed?.reached
+      const anew = yield* replaced(connection, reached, { ...from, before })
       if (anew.length > 0)
         return new CheckpointRefused({
           reason: "records_gone",
-          explanation: `${anew.join(" and ")} holds less than was published to it: it was deleted and made anew.`
+          explanation: `${anew.map((topic) => names[topic]).join(" and ")} holds less than was published to it: it was deleted and made anew.`
         })
     }
     return null

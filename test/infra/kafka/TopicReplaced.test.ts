@@ -40,6 +40,25 @@ describe.concurrent("a topic deleted under the relay", { timeout: 3 * WITHIN_MS 
     await admin.disconnect()
   })
 
+  it("made again behind a log in which nothing that is looked at was published: known by where it ended", async ({
+    world
+  }) => {
+    const { admin, relay } = await published(world)
+    await relay.stop()
+    await admin.createTopics({
+      waitForLeaders: false,
+      topics: [{ topic: world.names.events, numPartitions: 12, replicationFactor: 1 }]
+    })
+    // As if half a million rows had come since.
+    await world.sql.begin(async (tx) => {
+      await tx`SET LOCAL session_replication_role = replica`
+      await tx`DELETE FROM webhook_event_log`
+    })
+    await writeBulk(world.sql, 5, "B")
+    await refused(world, world.startRelay())
+    await admin.disconnect()
+  })
+
   it("made again by somebody, with other settings: nothing is written into it before a rebase", async ({
     world
   }) => {

@@ -6,7 +6,7 @@ import { Database } from "../../../src/infra/postgres/Database.ts"
 import { acquire, type Leadership } from "../../../src/infra/postgres/LeaderLock.ts"
 import { origin } from "../../../src/infra/postgres/LogReader.ts"
 import * as Migrations from "../../../src/infra/postgres/Migrations.ts"
-import { confirm, open, read, remove } from "../../../src/infra/postgres/RelayCheckpoint.ts"
+import { confirm, open, pace, read, remove } from "../../../src/infra/postgres/RelayCheckpoint.ts"
 import { freshSchema } from "../../support/Services.ts"
 import { databaseLayer } from "../kafka/Pace.ts"
 
@@ -68,6 +68,27 @@ it("knows the last confirmed batch and the open one; a batch confirms the one be
   expect((await run(read(leader))).open).toEqual(rows[2])
   await run(remove(leader, rows[2]))
   expect(await standing(leader)).toEqual({ confirmed: 1, open: undefined })
+})
+
+it("keeps where the topics ended with the batch that is confirmed, by its own confirmation or the next batch", async () => {
+  const { leader } = await world.lead()
+  const [first, second] = [row(0), row(1)]
+  await run(open(leader, first, undefined))
+  await run(open(leader, second, { ...first, reached: { events: 5, outcomes: 6 } }))
+  expect((await run(read(leader))).confirmed?.reached).toEqual({ events: 5, outcomes: 6 })
+  expect((await run(read(leader))).open?.reached).toBe(undefined)
+  await run(confirm(leader, { ...second, reached: { events: 7, outcomes: 8 } }))
+  expect((await run(read(leader))).confirmed).toEqual({ ...second, reached: { events: 7, outcomes: 8 } })
+})
+
+it("knows how many positions go by in a second, lately", async () => {
+  const { leader } = await world.lead()
+  expect(await run(pace(leader.connection))).toBe(null)
+  // Back between two differences; and one long ago.
+  await world.sql`INSERT INTO relay_checkpoint (batch, nonce, from_snapshot, to_snapshot, position, kafka_cluster_id, created_at)
+                  SELECT n, gen_random_uuid(), '1:1:', '1:1:', p, 'C', now() - ago * interval '1 second'
+                    FROM (VALUES (1, 0, 60), (2, 1000, 4), (3, 3000, 3), (4, 2990, 2), (5, 6990, 1)) b (n, p, ago)`
+  expect(await run(pace(leader.connection))).toBeCloseTo(2000, 3)
 })
 
 it("prunes old batches", async () => {
