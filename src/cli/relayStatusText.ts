@@ -22,20 +22,29 @@ const ADVICE: Readonly<Record<string, string>> = {
 const id = (found: { readonly batch: number; readonly nonce: string } | null) =>
   found === null ? "none" : `batch ${found.batch} (${found.nonce})`
 
-const standing = ({ active, relays, standby }: RelayOverview) => {
-  if (active > 0) return `active${standby > 0 ? `, ${standby} stand by` : ""}`
-  const heard = relays.filter(({ silent }) => !silent)
-  if (heard.length > 0) return [...new Set(heard.map(({ state }) => state))].join(", ")
-  return relays.length > 0 ? "silent: those that reported are gone, or cannot reach the database" : "absent"
+const standing = ({ relays, standby, state }: RelayOverview) => {
+  if (state === "gone") return `gone since ${relays.at(-1)!.since}: it ended without a word, or is cut off`
+  return `${state}${standby > 0 && state !== "standby" ? `, ${standby} ${standby === 1 ? "stands" : "stand"} by` : ""}`
+}
+
+const waiting = ({ backlog, rows_per_second }: RelayOverview) => {
+  const { exact, oldest_seconds, rows, seconds_left } = backlog
+  if (rows === 0) return "nothing waits"
+  if (exact) return `${rows} rows, the oldest for ${age(oldest_seconds)}`
+  const left =
+    seconds_left === null
+      ? "nothing moves"
+      : `in Kafka in about ${age(seconds_left)}, at ${Math.round(rows_per_second!)} rows/s`
+  return `at most ${rows} rows, the oldest for ${age(oldest_seconds)}; ${left}`
 }
 
 export const relayStatusText = (found: RelayOverview) => {
-  const { backlog, checkpoint, kafka, rate, relays, verdict } = found
+  const { checkpoint, kafka, rate, relays, verdict } = found
   const { confirmed, open } = checkpoint
-  const codes = [...new Set(relays.flatMap(({ code, silent }) => (code === null || silent ? [] : [code])))]
+  const codes = [...new Set(relays.flatMap(({ code }) => code ?? []))]
   const todo = [
     ...codes.map((code) => ADVICE[code] ?? "look into the log of that process"),
-    ...(relays.every(({ silent }) => silent)
+    ...(relays.every(({ state }) => state === "gone")
       ? ["start a relay: oncegate serve, or oncegate serve --only relay"]
       : []),
     ...(verdict?.agrees === false ? ["oncegate relay rebase"] : [])
@@ -59,12 +68,7 @@ export const relayStatusText = (found: RelayOverview) => {
             ? "the two agree"
             : `refused, ${verdict.reason}: ${/^[^.]*\./.exec(verdict.explanation)?.[0] ?? verdict.explanation}`
       ],
-      [
-        "backlog",
-        backlog.rows === 0
-          ? "nothing waits"
-          : `${backlog.exact ? "" : "at most "}${backlog.rows} rows, the oldest for ${age(backlog.oldest_seconds)}`
-      ],
+      ["backlog", waiting(found)],
       ["rate", `${rate.toFixed(1)} records/s`]
     ]).trim(),
     ...(relays.length === 0
@@ -75,7 +79,7 @@ export const relayStatusText = (found: RelayOverview) => {
             ["process", "state", "since", "published", "records/s", "heard", "alarm"],
             ...relays.map((one) => [
               one.instance.slice(0, 8),
-              one.silent ? `${one.state} (silent)` : one.state,
+              one.state,
               one.since,
               one.records,
               one.rate.toFixed(1),
@@ -83,9 +87,7 @@ export const relayStatusText = (found: RelayOverview) => {
               one.code ?? "-"
             ])
           ]),
-          ...relays.flatMap(({ code, explanation, silent }) =>
-            code === null || silent ? [] : [`  ${code}: ${explanation}`]
-          )
+          ...relays.flatMap(({ code, explanation }) => (code === null ? [] : [`  ${code}: ${explanation}`]))
         ]),
     ...(todo.length === 0 ? [] : ["", ...[...new Set(todo)].map((line) => `to do: ${line}`)])
   ].join("\n")

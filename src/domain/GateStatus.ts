@@ -27,7 +27,7 @@ export type EndpointStatus = typeof EndpointStatus.Type
 export const RelayStanding = Schema.Struct({
   state: Schema.String.annotate({
     description:
-      "Of the relay in this process: starting, standby, active, waiting, refused, stopped. Else what the database shows: running, absent"
+      "Of the relay in this process: starting, standby, active, waiting, refused, stopped. Else of all relays together, as they reported last: the same, or gone (none is heard any more), absent"
   }),
   reason: Schema.NullOr(Schema.Struct({ code: Schema.String, explanation: Schema.String })),
   position: Schema.NullOr(Schema.Int).annotate({ description: "Last position of the log that is in Kafka" }),

@@ -12,6 +12,10 @@ const oldest = Metric.gauge("oncegate_oldest_open_seconds", {
 const unpublished = Metric.gauge("oncegate_log_unpublished_rows", {
   description: "Rows of the log that are not in Kafka yet; an upper bound when many"
 })
+const unpublishedAge = Metric.gauge("oncegate_log_unpublished_seconds", {
+  description:
+    "Age of the oldest row of the log that is not in Kafka yet; 0 where all are. Rises while the relay stands still"
+})
 const up = Metric.gauge("oncegate_store_up", {
   description:
     "1 where the gauges of this scrape could be read from the database; else they are of an earlier one"
@@ -27,6 +31,7 @@ const gauge = Effect.fnUntraced(function* ({ endpoints, relay }: GateStatus) {
     yield* Metric.update(Metric.withAttributes(oldest, { endpoint }), row.oldest_open_seconds ?? 0)
   }
   yield* Metric.update(unpublished, relay.unpublished)
+  yield* Metric.update(unpublishedAge, relay.oldest_unpublished_seconds ?? 0)
   yield* Metric.update(up, 1)
 })
 

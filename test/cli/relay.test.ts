@@ -54,11 +54,16 @@ describe("oncegate relay", () => {
         })
       }).pipe(Effect.provide(database({ databaseUrl: Redacted.make(world.url) })))
       const { out } = yield* run("status")
-      assert.match(out, /^relay +(standby, stopped|stopped, standby)$/m)
+      assert.match(out, /^relay +stopped, 1 stands by$/m)
       assert.match(out, /^backlog +4 rows, the oldest for \d+s$/m)
       assert.match(out, /^rate +2\.5 records\/s$/m)
       assert.include(out, "relay_stopped: Kafka refuses publish: MESSAGE_TOO_LARGE")
       assert.include(out, "to do: Kafka says no to the relay")
+
+      // Whoever asks is told the same.
+      const gate = yield* runCommand("status")
+      assert.include(gate.out, "relay: stopped; 4 rows of the log are not in Kafka yet")
+      assert.include(gate.out, "  relay_stopped: Kafka refuses publish: MESSAGE_TOO_LARGE")
 
       const json = JSON.parse((yield* run("status", "--json")).out)
       assert.deepInclude(json, { active: 0, standby: 1, verdict: { agrees: true } })
@@ -68,6 +73,43 @@ describe("oncegate relay", () => {
       vi.stubEnv("DATABASE_URL", world.url)
       const away = yield* runCommand("relay", "status")
       assert.match(away.out, /^kafka +not reached \(.*ECONNREFUSED\)$/m)
+    })
+  )
+
+  it.live("status: a relay that was killed is gone since its last word, and forgotten behind others", () =>
+    Effect.gen(function* () {
+      const report = { code: null, explanation: null, state: "active", records: 10, rate: 2.5 }
+      const write = (instance: string) =>
+        Effect.flatMap(Database, ({ claims }) => RelayReports.write(claims, { ...report, instance })).pipe(
+          Effect.provide(database({ databaseUrl: Redacted.make(world.url) }))
+        )
+      const age = (seconds: number) =>
+        Effect.promise(
+          () =>
+            world.sql`UPDATE relay_reports SET reported_at = reported_at - ${seconds} * interval '1 second'`
+        )
+      yield* Effect.promise(() => world.sql`DELETE FROM relay_reports`)
+      const killed = randomUUID()
+      yield* write(killed)
+      assert.match((yield* run("status")).out, /^relay +active$/m)
+      yield* age(31)
+      const { out } = yield* run("status")
+      const [, since] = /^relay +gone since (\S+Z): /m.exec(out) ?? []
+      assert.match(out, new RegExp(`^${killed.slice(0, 8)} +gone +${since} `, "m"))
+      assert.match(out, /^rate +0\.0 records\/s/m)
+      assert.include(out, "to do: start a relay")
+      assert.include((yield* runCommand("status")).out, "relay: gone; ")
+
+      const successor = randomUUID()
+      yield* write(successor)
+      const taken = yield* run("status")
+      assert.match(taken.out, /^relay +active$/m)
+      assert.include(taken.out, killed.slice(0, 8))
+      yield* age(3600)
+      yield* write(successor)
+      const later = yield* run("status")
+      assert.notInclude(later.out, killed.slice(0, 8))
+      assert.include(later.out, successor.slice(0, 8))
     })
   )
 

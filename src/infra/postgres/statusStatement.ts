@@ -67,7 +67,7 @@ export const recentClaimRows = (connection: Connection) =>
       GROUP BY provider`
   )
 
-/** Where the relay stood last, and whether a relay's session is there now. */
+/** Where the relay stood last. */
 export const relayRow = (connection: Connection) =>
   connection.query<{
     readonly from_snapshot: string | null
@@ -75,15 +75,12 @@ export const relayRow = (connection: Connection) =>
     readonly row_position: string | null
     readonly confirmed_at: string | null
     readonly head: string
-    readonly running: boolean
     readonly now: string
   }>(
     "status relay",
     `SELECT c.from_snapshot, c.to_snapshot, c.position::text AS row_position,
             to_char(c.confirmed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS confirmed_at,
             (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM webhook_event_log_position_seq)::text AS head,
-            EXISTS (SELECT FROM pg_stat_activity
-                     WHERE datname = current_database() AND application_name = 'oncegate relay') AS running,
             to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS now
        FROM (SELECT) one LEFT JOIN (
          SELECT * FROM relay_checkpoint WHERE confirmed_at IS NOT NULL ORDER BY batch DESC LIMIT 1) c ON true`
@@ -112,4 +109,19 @@ export const unpublishedRows = (connection: Connection, from: string, to: string
             AND NOT (pg_visible_in_snapshot(l.xid, $2::text::pg_snapshot) AND l.position <= $3::bigint)
       GROUP BY l.provider, complete`,
     [from, to, position]
+  )
+
+/**
+ * The same in the middle of a difference that is too large to be counted: of the rows that come next, as many positions
+ * as are worth their time. By the log's primary key.
+ */
+export const nextRows = (connection: Connection, from: string, position: string) =>
+  connection.query<{ endpoint: string; waiting: number; oldest: number | null }>(
+    "status next",
+    `SELECT l.provider AS endpoint, count(*)::int AS waiting, extract(epoch FROM clock_timestamp() - min(l.at))::float8 AS oldest
+       FROM webhook_event_log l
+      WHERE l.position > $2::bigint AND l.position <= $2::bigint + ${COUNTED}
+        AND NOT pg_visible_in_snapshot(l.xid, $1::text::pg_snapshot) AND ${WANTED}
+      GROUP BY l.provider`,
+    [from, position]
   )

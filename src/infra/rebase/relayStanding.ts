@@ -4,15 +4,12 @@ import { attempt } from "../kafka/KafkaFailed.ts"
 import { connectAdmin, peek } from "../kafka/Producer.ts"
 import { namesOf } from "../kafka/Topics.ts"
 import { Database } from "../postgres/Database.ts"
-import { read } from "../postgres/RelayCheckpoint.ts"
+import { pace, read } from "../postgres/RelayCheckpoint.ts"
 import * as RelayReports from "../postgres/RelayReports.ts"
 import { readStatus } from "../postgres/readStatus.ts"
 import { diagnose } from "./Diagnosis.ts"
 
 const CALL_MS = 10_000
-/** A relay reports every few seconds; one that said nothing for so long is gone, or cannot reach the database. */
-export const SILENT_SECONDS = 30
-
 /** What Kafka said, or why it said nothing. */
 const kafkaSide = Effect.fnUntraced(function* (
   options: Omit<KafkaClient.KafkaOptions, "clientId"> & { readonly topicPrefix: string }
@@ -41,12 +38,10 @@ const kafkaSide = Effect.fnUntraced(function* (
 /** Everything about the relay that can be seen from outside its process. Fences nobody. */
 export const relayStanding = Effect.fnUntraced(function* (kafka: Parameters<typeof kafkaSide>[0] | null) {
   const { claims } = yield* Database
-  const relays = (yield* RelayReports.read(claims)).map((report) => ({
-    ...report,
-    silent: report.reported_seconds > SILENT_SECONDS
-  }))
+  const relays = yield* RelayReports.read(claims)
   const { at, relay } = yield* readStatus(claims, Effect.succeed(null))
   const { confirmed, open } = yield* read({ connection: claims })
+  const rowsPerSecond = yield* pace(claims)
   const found =
     kafka === null
       ? ({ unreachable: "KAFKA_BROKERS is not set" } as const)
@@ -56,13 +51,14 @@ export const relayStanding = Effect.fnUntraced(function* (kafka: Parameters<type
             Effect.succeed({ unreachable: `${operation}: ${code}` })
           )
         )
-  const heard = relays.filter(({ silent }) => !silent)
   const diagnosis = "diagnosis" in found ? found.diagnosis : undefined
   return {
     at,
     relays,
-    active: heard.filter(({ state }) => state === "active").length,
-    standby: heard.filter(({ state }) => state === "standby").length,
+    /** `absent` where none ever reported, or the last one took its leave. */
+    state: RelayReports.together(relays)?.state ?? "absent",
+    active: relays.filter(({ state }) => state === "active").length,
+    standby: relays.filter(({ state }) => state === "standby").length,
     checkpoint: {
       confirmed: confirmed === undefined ? null : { ...confirmed, at: relay.confirmed_at },
       open: open ?? null
@@ -74,9 +70,18 @@ export const relayStanding = Effect.fnUntraced(function* (kafka: Parameters<type
     backlog: {
       rows: relay.unpublished,
       exact: relay.unpublished_exact,
-      oldest_seconds: relay.oldest_unpublished_seconds
+      oldest_seconds: relay.oldest_unpublished_seconds,
+      /** Until what waits now is in Kafka, at this rate; null where nothing moves. */
+      seconds_left:
+        relay.unpublished === 0
+          ? 0
+          : rowsPerSecond === null || rowsPerSecond === 0
+            ? null
+            : relay.unpublished / rowsPerSecond
     },
-    rate: heard.reduce((sum, { rate }) => sum + rate, 0),
+    /** Records a second, as the relays said last; and rows of the log, of which not each makes a record, over the last seconds. */
+    rate: relays.reduce((sum, { rate }) => sum + rate, 0),
+    rows_per_second: rowsPerSecond,
     /** Null: not known, for want of Kafka. */
     verdict:
       diagnosis === undefined

@@ -345,6 +345,30 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("events
         assert.strictEqual(last.endpoints.find(({ endpoint: of }) => of === "paypal")!.unpublished, 1)
       })
     )
+
+    it.effect(
+      "of a backlog too large to count it says what comes next, and for how long that has waited",
+      () =>
+        Effect.gen(function* () {
+          const { events, sql } = yield* setup
+          const [{ begin }] = yield* Effect.promise(
+            () => sql<[{ begin: string }]>`SELECT pg_current_snapshot()::text AS begin`
+          )
+          yield* Effect.promise(
+            () => sql`INSERT INTO webhook_event_log (provider, dedup_key, version, type, data, at)
+                    SELECT 'paypal', 'ev_many' || n, 1, 'Completed', '{}', now() - (40000 - n) * interval '1 second'
+                      FROM generate_series(1, 30000) n`
+          )
+          yield* Effect.promise(
+            () => sql`INSERT INTO relay_checkpoint (batch, nonce, from_snapshot, to_snapshot, position, kafka_cluster_id, confirmed_at)
+                    SELECT 9, gen_random_uuid(), ${begin}, pg_current_snapshot()::text, max(position) - 5000, 'c', now() FROM webhook_event_log`
+          )
+          const { endpoints, relay } = yield* events.status
+          assert.deepInclude(relay, { unpublished: 5000, unpublished_exact: false })
+          assert.closeTo(relay.oldest_unpublished_seconds!, 40_000 - 25_001, 60)
+          assert.strictEqual(endpoints.find(({ endpoint: of }) => of === "paypal")!.unpublished, 5000)
+        })
+    )
   })
 
   describe("reinterpret", () => {
