@@ -24,6 +24,8 @@ export interface Running {
   /** From the start of the process until it took deliveries. Milliseconds. */
   readonly readyMs: number
   readonly topic: string
+  /** The file that its first process says everything to. */
+  readonly log?: string
   readonly idOf: IdOf
   /** Which name a delivery has among the ids of the topic. */
   readonly nameOf: (delivery: Prepared) => string

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { Effect, Redacted } from "effect"
+import { Effect, Exit, Redacted, Scope } from "effect"
 import * as EmbeddedKafka from "../src/infra/embedded/EmbeddedKafka.ts"
 import * as EmbeddedPostgres from "../src/infra/embedded/EmbeddedPostgres.ts"
 import { makeFolder } from "../src/infra/embedded/OwnedFolder.ts"
@@ -22,6 +22,8 @@ export interface Ground {
   /** Address of the certificate that signs all PayPal deliveries. */
   readonly certificateUrl: string
   readonly pool: Pool.PoolStore
+  /** Takes Kafka away, and brings it back where it was; undefined where it was given and is not ours to stop. */
+  readonly kafka: { readonly stop: Effect.Effect<void>; readonly start: Effect.Effect<void> } | undefined
   /** Processes by part; empty where a part was given and may run elsewhere. */
   readonly pids: Readonly<Record<"postgres" | "kafka" | "provider", ReadonlyArray<number>>>
   readonly say: (text: string) => void
@@ -51,13 +53,31 @@ const provider = (stateDir: string) =>
     ({ child }) => Effect.sync(() => child.stdin.end())
   )
 
+/** A broker that can be stopped and started again, on its data and its port. */
+const ownKafka = Effect.fnUntraced(function* (folder: string) {
+  const outer = yield* Effect.scope
+  let scope = yield* Scope.fork(outer)
+  const up = Effect.suspend(() =>
+    EmbeddedKafka.start({ folder, ways: ["jars", "docker"] }).pipe(Scope.provide(scope))
+  )
+  const { brokers } = yield* up
+  return {
+    brokers,
+    stop: Effect.suspend(() => Scope.close(scope, Exit.void)),
+    start: Effect.gen(function* () {
+      scope = yield* Scope.fork(outer)
+      yield* up
+    }).pipe(Effect.orDie)
+  }
+})
+
 /** Starts what is not given by DATABASE_URL and KAFKA_BROKERS; all of it stops with the scope. */
 export const start = Effect.fnUntraced(function* (folder: string, say: (text: string) => void) {
   makeFolder(folder)
   chmodSync(folder, 0o711) // as root, Postgres runs as another user and must be able to pass
   const given = process.env
   const stateDir = path.join(folder, "simulator")
-  const [databaseUrl, brokers, { child, simulator }] = yield* Effect.all(
+  const [databaseUrl, kafka, { child, simulator }] = yield* Effect.all(
     [
       given.DATABASE_URL
         ? Effect.succeed(given.DATABASE_URL)
@@ -66,11 +86,8 @@ export const start = Effect.fnUntraced(function* (folder: string, say: (text: st
             ({ url }) => Redacted.value(url)
           ),
       given.KAFKA_BROKERS
-        ? Effect.succeed(given.KAFKA_BROKERS.split(","))
-        : Effect.map(
-            EmbeddedKafka.start({ folder: path.join(folder, "kafka"), ways: ["jars", "docker"] }),
-            (started) => started.brokers
-          ),
+        ? Effect.succeed({ brokers: given.KAFKA_BROKERS.split(",") })
+        : ownKafka(path.join(folder, "kafka")),
       provider(stateDir)
     ],
     { concurrency: 3 }
@@ -79,14 +96,17 @@ export const start = Effect.fnUntraced(function* (folder: string, say: (text: st
   return {
     folder,
     databaseUrl,
-    brokers,
+    brokers: kafka.brokers,
+    kafka: "stop" in kafka ? kafka : undefined,
     simulator,
     certificateUrl: `${simulator.origin}/v1/notifications/certs/${identity.certificateId}`,
     pool: Pool.open(path.join(folder, "deliveries"), stateDir, identity.certificateId, say),
-    pids: {
-      postgres: given.DATABASE_URL ? [] : pidIn(path.join(folder, "postgres", "data", "postmaster.pid")),
-      kafka: given.KAFKA_BROKERS ? [] : pidIn(path.join(folder, "kafka", "pid")),
-      provider: [child.pid!]
+    get pids() {
+      return {
+        postgres: given.DATABASE_URL ? [] : pidIn(path.join(folder, "postgres", "data", "postmaster.pid")),
+        kafka: given.KAFKA_BROKERS ? [] : pidIn(path.join(folder, "kafka", "pid")),
+        provider: [child.pid!]
+      }
     },
     say
   } satisfies Ground

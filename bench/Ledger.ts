@@ -24,6 +24,8 @@ export interface Seen {
   readonly failure: string | undefined
   /** From the row's time (header `ce_time`) to here, in milliseconds, where the record has one. */
   readonly delays: ReadonlyArray<number>
+  /** When each of these was read: milliseconds of the clock. */
+  readonly readAt: ReadonlyArray<number>
   readonly stop: () => Promise<void>
 }
 
@@ -45,6 +47,7 @@ const present = async (ground: Ground, topic: string) => {
 export const follow = async (ground: Ground, topic: string, idOf: IdOf): Promise<Seen> => {
   const byId = new Map<string, number>()
   const delays: Array<number> = []
+  const readAt: Array<number> = []
   const seen = { records: 0, firstAt: 0, lastAt: 0, failure: undefined as string | undefined }
   await present(ground, topic)
   const consumer = client(ground).consumer({
@@ -70,7 +73,9 @@ export const follow = async (ground: Ground, topic: string, idOf: IdOf): Promise
         byId.set(id, (byId.get(id) ?? 0) + 1)
         seen.records += 1
         const time = headers?.ce_time
-        if (time !== undefined) delays.push(now - Date.parse(String(time)))
+        if (time === undefined) continue
+        delays.push(now - Date.parse(String(time)))
+        readAt.push(now)
       }
       await heartbeat()
     }
@@ -78,6 +83,7 @@ export const follow = async (ground: Ground, topic: string, idOf: IdOf): Promise
   return {
     byId,
     delays,
+    readAt,
     get records() {
       return seen.records
     },

@@ -30,6 +30,7 @@ export interface Measured {
   readonly doubled?: number
   readonly unknown?: number
   readonly cut?: number
+  readonly outage?: Outage
   readonly visible?: { readonly p50: number; readonly p99: number; readonly max: number }
   readonly sizes?: ReadonlyArray<{
     readonly name: string
@@ -38,6 +39,35 @@ export interface Measured {
   }>
   /** Statements of Postgres: what they cost, the dearest first. */
   readonly statements?: ReadonlyArray<Statement>
+}
+
+/** Answers in one part of an outage. Milliseconds, and MB at the most. */
+export interface Phase {
+  readonly name: string
+  readonly seconds: number
+  readonly rate: number
+  readonly p50: number
+  readonly p99: number
+  readonly memoryMb: number
+  /** Sessions of the gate in Postgres, at most. */
+  readonly sessions: number
+  readonly logLinesPerMinute: number
+}
+
+/** What a time without Kafka did to the gate, and how it ended. Seconds are from when Kafka was back. */
+export interface Outage {
+  readonly awaySeconds: number
+  readonly phases: ReadonlyArray<Phase>
+  /** Records that waited when Kafka was back. */
+  readonly backlog: number
+  readonly firstBatchSeconds: number
+  readonly drainedSeconds: number
+  /** From the first transaction to the one that held the last of the backlog. */
+  readonly recordsPerSecond: number
+  /** From then on, of each second, 99 of 100 facts were read within a second of their commit. */
+  readonly visibleSeconds: number
+  /** Of what was read after that. Milliseconds. */
+  readonly visible: { readonly p50: number; readonly p99: number }
 }
 
 export interface Statement {

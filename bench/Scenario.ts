@@ -34,6 +34,11 @@ export type Cell = { readonly name: string } & (
       readonly connections: number
     }
   | { readonly kind: "start"; readonly contestant: Contestant }
+  | {
+      readonly kind: "outage"
+      readonly contestant: Contestant
+      readonly load: LoadSpec & { readonly rate: number }
+    }
   | { readonly kind: "pgbench"; readonly clients: number }
 )
 
@@ -44,4 +49,6 @@ export interface Scenario {
   /** Ratios are to this cell of the same round; default: the first one. */
   readonly reference?: string
   readonly cells: ReadonlyArray<Cell>
+  /** Measured in one round, however many there are. */
+  readonly once?: boolean
 }

@@ -4,6 +4,8 @@ export interface Settings {
   readonly seconds: number
   readonly warmup: number
   readonly keys: number
+  /** How long Kafka is away in the scenario `outage`. */
+  readonly away: number
   readonly peers: boolean
   readonly cores: number
   /** Folder for CPU profiles of the gate. */

@@ -36,7 +36,8 @@ const conditions = async (ground: Ground.Ground, settings: Settings) => {
 const measure = Effect.fnUntraced(function* (ground: Ground.Ground, scenario: Scenario, settings: Settings) {
   const rounds = new Map<string, Array<Measured>>(scenario.cells.map(({ name }) => [name, []]))
   const absent = new Map<string, string>()
-  for (let round = 1; round <= settings.rounds; round++) {
+  const last = scenario.once === true ? 1 : settings.rounds
+  for (let round = 1; round <= last; round++) {
     for (const cell of round % 2 === 1 ? scenario.cells : scenario.cells.toReversed()) {
       if (absent.has(cell.name)) continue
       const result = yield* Effect.result(runCell(ground, cell, settings))
@@ -50,7 +51,7 @@ const measure = Effect.fnUntraced(function* (ground: Ground.Ground, scenario: Sc
       const { isRight, latency, rate, readyMs, remarks } = measured
       say(
         [
-          `${scenario.name} ${round}/${settings.rounds}  ${cell.name}:`,
+          `${scenario.name} ${round}/${last}  ${cell.name}:`,
           rate === undefined
             ? readyMs === undefined
               ? ""
@@ -76,7 +77,7 @@ const measure = Effect.fnUntraced(function* (ground: Ground.Ground, scenario: Sc
   } satisfies ScenarioResult
 })
 
-const names = scenarios({ rounds: 0, seconds: 0, warmup: 0, keys: 0, peers: false, cores: 0 }).map(
+const names = scenarios({ rounds: 0, seconds: 0, warmup: 0, keys: 0, away: 0, peers: false, cores: 0 }).map(
   ({ name }) => name
 )
 
@@ -113,6 +114,7 @@ export const bench = Command.make(
     seconds: whole("seconds", 1, 10, "measured time of a cell"),
     warmup: whole("warmup", 0, 3, "seconds before it, which do not count"),
     keys: whole("keys", 1, 10_000_000, "keys that are already there, in the scenario of that name"),
+    away: whole("away", 5, 180, "seconds without Kafka, in the scenario outage, which is measured once"),
     peers: Flag.Boolean("peers").pipe(
       Flag.withDefault(false),
       Flag.withDescription(

@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto"
 import { Effect } from "effect"
-import type { Absent } from "./Contestant.ts"
+import { Absent } from "./Contestant.ts"
 import * as Pgbench from "./contestants/Pgbench.ts"
 import type { Ground } from "./Ground.ts"
 import * as Ledger from "./Ledger.ts"
 import type { Measured } from "./Measured.ts"
 import { runKill } from "./runKill.ts"
 import { portionsOf, runLoad } from "./runLoad.ts"
+import { loadOf, runOutage } from "./runOutage.ts"
 import type { Cell } from "./Scenario.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -21,12 +22,16 @@ export const runCell = Effect.fnUntraced(
     if (cell.kind === "pgbench") return yield* pgbench(ground, cell.clients, settings)
     const prefix = `bench-${randomBytes(5).toString("hex")}.`
     yield* Effect.addFinalizer(() => Effect.promise(() => Ledger.dropTopics(ground, prefix).catch(() => {})))
-    const portions =
-      cell.kind === "load" ? yield* Effect.promise(() => portionsOf(ground, cell.load, settings)) : []
+    if (cell.kind === "outage" && ground.kafka === undefined)
+      return yield* new Absent({ message: "the Kafka of KAFKA_BROKERS is not ours to stop" })
+    const spec =
+      cell.kind === "load" ? cell.load : cell.kind === "outage" ? loadOf(cell.load, settings) : undefined
+    const portions = spec === undefined ? [] : yield* Effect.promise(() => portionsOf(ground, spec, settings))
     const running = yield* cell.contestant.start(ground, prefix)
     return yield* Effect.tryPromise({
       try: async (): Promise<Omit<Measured, "round">> => {
         if (cell.kind === "load") return runLoad(ground, running, cell, portions, settings)
+        if (cell.kind === "outage") return runOutage(ground, running, cell, portions, settings)
         if (cell.kind === "kill") return runKill(ground, running, cell)
         return { isRight: true, remarks: [], readyMs: running.readyMs }
       },

@@ -121,6 +121,19 @@ export const scenarios = (settings: Settings): ReadonlyArray<Scenario> => {
       cells: [{ ...on("gate", { connections: 64, rate: 1_000 }), watch: true } as Cell]
     },
     {
+      name: "outage",
+      title: `Kafka away for ${settings.away} s, 600 webhooks a second all the time`,
+      cells: [
+        {
+          name: "gate",
+          kind: "outage",
+          contestant: ours({ name: "gate" }),
+          load: { connections: 64, rate: 600 }
+        }
+      ],
+      once: true
+    },
+    {
       name: "start",
       title: "from start to ready, database up",
       cells: [

@@ -116,6 +116,7 @@ export const gate = (options: GateOptions): Contestant => ({
       pids: () => services.map(({ service }) => service.pid),
       readyMs: services[0]!.ms,
       topic: `${prefix}billing.events.v1`,
+      log: path.join(logs, "gate-0.log"),
       idOf: (_, value) =>
         /"dedup_key":"([^"]*)"/.exec(value.toString("utf8"))?.[1] ?? "a record without a key",
       nameOf: ({ key }) => key,

@@ -23,6 +23,8 @@ export interface LoadPlan {
   readonly resend: boolean
   /** Print a line on stderr at each so many answers, beside `warm` and `over`: whoever kills the service listens. */
   readonly tellEvery: number
+  /** Tell each answer's time too. */
+  readonly eachAnswer?: boolean
 }
 
 /** What the load process saw. Latencies in milliseconds, rates per second, of the measured time alone. */
@@ -33,6 +35,8 @@ export interface LoadResult {
   readonly rate: number
   readonly latency: Readonly<Record<"mean" | "p50" | "p90" | "p99" | "p999" | "max", number>>
   readonly perSecond: ReadonlyArray<number>
+  /** Where it was asked for: when each answer came, from the end of the warm-up on, and how long it took. */
+  readonly each?: ReadonlyArray<readonly [at: number, took: number]>
   /** Requests that went out and whose connection ended before the answer. */
   readonly cut: number
   /** What was sent again, for whatever reason. */

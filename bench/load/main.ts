@@ -18,6 +18,7 @@ const acked = Bits.make(all.length)
 const latency = createHistogram({ figures: 3 })
 const answers: Record<string, number> = {}
 const perSecond: Array<number> = []
+const each: Array<readonly [number, number]> = []
 let measured = 0
 let answered = 0
 let cut = 0
@@ -38,6 +39,7 @@ const count = (reply: Connection.Reply | Connection.Ended, since: number) => {
   if (now < from || now > until) return
   measured += 1
   latency.record(Math.max(1, Math.round((now - since) * 1000)))
+  if (plan.eachAnswer === true) each.push([Math.round(now - from), Math.round((now - since) * 1000) / 1000])
   const second = Math.floor((now - from) / 1000)
   perSecond[second] = (perSecond[second] ?? 0) + 1
 }
@@ -154,6 +156,7 @@ const result: LoadResult = {
     max: ms(latency.max)
   },
   perSecond: Array.from(perSecond, (value) => value ?? 0),
+  ...(plan.eachAnswer === true ? { each } : {}),
   cut,
   sentAgain,
   ranDry,

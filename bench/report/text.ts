@@ -1,5 +1,6 @@
 import { table } from "../../src/cli/Table.ts"
 import type { Measured } from "../Measured.ts"
+import { outageText } from "./outage.ts"
 import { type CellResult, of, perThousand, ratio, type ScenarioResult, type Spread } from "./summary.ts"
 
 const number = (value: number) =>
@@ -67,6 +68,7 @@ export const scenarioText = (scenario: ScenarioResult) => {
     scenario.cells.some((one) => cell(scenario, one) !== "")
   )
   const rows = scenario.cells.map((cell) => [cell.name, ...filled.map(([, text]) => text(scenario, cell))])
+  const outages = scenario.cells.flatMap((cell) => cell.rounds.flatMap(({ outage }) => outage ?? []))
   const remarks = scenario.cells.flatMap((cell) => [
     ...(cell.absent === undefined ? [] : [`  ${cell.name}: left out: ${cell.absent}`]),
     ...cell.rounds.flatMap(({ remarks, round }) =>
@@ -76,6 +78,7 @@ export const scenarioText = (scenario: ScenarioResult) => {
   return [
     `${scenario.name}: ${scenario.title}`,
     table([["", ...filled.map(([head]) => head)], ...rows]),
+    ...outages.map(outageText),
     ...remarks
   ].join("\n")
 }

@@ -40,6 +40,7 @@ it("what was answered and is not there is lost; there twice, or never sent, is a
       spanSeconds: 0,
       failure: undefined,
       delays: [],
+      readAt: [],
       stop: async () => {}
     }
     assert.deepStrictEqual(judge(wanted, seen), { lost: 1, doubled: 1, unknown: 1 })
