@@ -51,6 +51,7 @@ export interface Phase {
   readonly memoryMb: number
   /** Sessions of the gate in Postgres, at most. */
   readonly sessions: number
+  /** Beside the one of each webhook. */
   readonly logLinesPerMinute: number
 }
 

@@ -6,6 +6,8 @@ export interface Settings {
   readonly keys: number
   /** How long Kafka is away in the scenario `outage`. */
   readonly away: number
+  /** Webhooks a second in it. */
+  readonly rate: number
   readonly peers: boolean
   readonly cores: number
   /** Folder for CPU profiles of the gate. */

@@ -77,9 +77,16 @@ const measure = Effect.fnUntraced(function* (ground: Ground.Ground, scenario: Sc
   } satisfies ScenarioResult
 })
 
-const names = scenarios({ rounds: 0, seconds: 0, warmup: 0, keys: 0, away: 0, peers: false, cores: 0 }).map(
-  ({ name }) => name
-)
+const names = scenarios({
+  rounds: 0,
+  seconds: 0,
+  warmup: 0,
+  keys: 0,
+  away: 0,
+  rate: 0,
+  peers: false,
+  cores: 0
+}).map(({ name }) => name)
 
 const chosen = (text: string, settings: Settings) => {
   const all = scenarios(settings)
@@ -115,6 +122,7 @@ export const bench = Command.make(
     warmup: whole("warmup", 0, 3, "seconds before it, which do not count"),
     keys: whole("keys", 1, 10_000_000, "keys that are already there, in the scenario of that name"),
     away: whole("away", 5, 180, "seconds without Kafka, in the scenario outage, which is measured once"),
+    rate: whole("rate", 1, 600, "webhooks a second in it"),
     peers: Flag.Boolean("peers").pipe(
       Flag.withDefault(false),
       Flag.withDescription(

@@ -122,13 +122,13 @@ export const scenarios = (settings: Settings): ReadonlyArray<Scenario> => {
     },
     {
       name: "outage",
-      title: `Kafka away for ${settings.away} s, 600 webhooks a second all the time`,
+      title: `Kafka away for ${settings.away} s, ${settings.rate} webhooks a second all the time`,
       cells: [
         {
           name: "gate",
           kind: "outage",
           contestant: ours({ name: "gate" }),
-          load: { connections: 64, rate: 600 }
+          load: { connections: 64, rate: settings.rate }
         }
       ],
       once: true

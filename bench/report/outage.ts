@@ -20,7 +20,7 @@ export const outageText = (outage: Outage) => {
         "ratio",
         "MB",
         "sessions",
-        "log lines/min"
+        "other log lines/min"
       ],
       ...outage.phases.map((phase) => [
         phase.name,

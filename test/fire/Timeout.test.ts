@@ -32,9 +32,10 @@ const startRelay = (env: Readonly<Record<string, string>>) => {
   return {
     troubles,
     isStopped: () => /^State:\s+T/m.test(readFileSync(`/proc/${child.pid}/status`, "utf8")),
-    goOn: () => child.kill("SIGCONT"),
+    // Not `child.kill`: on Deno its first call closes the pipes, whatever the signal, and a second one does nothing.
+    goOn: () => process.kill(child.pid!, "SIGCONT"),
     kill: async () => {
-      child.kill("SIGKILL")
+      if (child.exitCode === null && child.signalCode === null) process.kill(child.pid!, "SIGKILL")
       await ended
     }
   }
