@@ -429,6 +429,16 @@ export const outside: ReadonlyArray<Mutant> = [
     }
   ),
   mutant(
+    "topic-ends-not-compared",
+    "a topic that ends before where it ended is gone on with",
+    "src/infra/kafka/Evidence.ts",
+    ["now[topic] < (least?.[topic] ?? 0)", "now[topic] < 0"],
+    {
+      file: "test/infra/kafka/Evidence.test.ts",
+      test: "a topic that ends before where it ended, or holds too few records of the newest part, is another one"
+    }
+  ),
+  mutant(
     "late-rows-by-position",
     "the search for late rows walks the whole log",
     "src/infra/postgres/LogReader.ts",
