@@ -9,6 +9,7 @@ import * as Workers from "../domain/Workers.ts"
 import * as Admin from "../http/Admin.ts"
 import * as Health from "../http/Health.ts"
 import * as Ingress from "../http/Ingress.ts"
+import { notFound } from "../http/Problems.ts"
 import { listen } from "../http/Server.ts"
 import type { Settings } from "../infra/config/Settings.ts"
 import * as Custody from "../infra/crypto/Custody.ts"
@@ -113,7 +114,7 @@ const serveIngress = Effect.fnUntraced(function* (settings: Settings) {
     (request, response) => {
       if (ingress.handle(request, response) || health(request, response)) return
       request.resume()
-      response.writeHead(404).end()
+      response.writeHead(404, { "content-type": "application/problem+json" }).end(notFound.body)
     }
   )
   // Registered last, so it runs first: not ready and no new work before anything stops.

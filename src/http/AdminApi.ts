@@ -55,15 +55,23 @@ export class Token extends HttpApiMiddleware.Service<Token>()("oncegate/http/Tok
   error: Unauthorized
 }) {}
 
+/** Text that the database can hold: there is no NUL in it. */
+const Text = (most: number) => Schema.String.check(Schema.isMaxLength(most), Schema.isPattern(/^[^\0]*$/u))
 const name = {
-  endpoint: Schema.NonEmptyString.check(Schema.isMaxLength(255)),
-  dedup_key: Schema.NonEmptyString.check(Schema.isMaxLength(2_000)).annotate({ description: "URL-encoded" })
+  endpoint: Text(255).check(Schema.isNonEmpty()),
+  dedup_key: Text(2_000).check(Schema.isNonEmpty()).annotate({ description: "URL-encoded" })
 }
 /** `failed` is another word for `retry_scheduled`. */
 const orFailed = <const A extends ReadonlyArray<string>>(literals: A) =>
   Schema.Literals([...literals, "failed"] as readonly [...A, "failed"])
-const Code = Schema.String.check(Schema.isMaxLength(100))
-const Since = Schema.DateFromString.annotate({ description: "First seen at or after; ISO 8601" })
+const Code = Text(100)
+/** In years of four digits: others are none to the database, or before its time. */
+const Since = Schema.DateFromString.check(
+  Schema.isBetweenDate({
+    minimum: new Date("0001-01-01T00:00:00Z"),
+    maximum: new Date("9999-12-31T23:59:59.999Z")
+  })
+).annotate({ description: "First seen at or after; ISO 8601" })
 
 const Act = Schema.Struct({
   reason: Reason.annotate({ description: "Why: stands in the log for ever, so no customer's data" }),
@@ -100,12 +108,12 @@ export const RedrivenMany = Schema.Struct({
 const about = (summary: string, description?: string) =>
   OpenApi.annotations({ summary, ...(description === undefined ? {} : { description }) })
 
-const Text = Schema.String.pipe(
+const Metrics = Schema.String.pipe(
   HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" })
 )
 
 class Machine extends HttpApiGroup.make("machine").add(
-  HttpApiEndpoint.get("metrics", "/metrics", { success: Text }).annotateMerge(
+  HttpApiEndpoint.get("metrics", "/metrics", { success: Metrics }).annotateMerge(
     about("Metrics for Prometheus")
   ),
   HttpApiEndpoint.get("openapi", "/openapi.json", { success: Schema.Unknown }).annotateMerge(
@@ -174,6 +182,9 @@ export class AdminApi extends HttpApi.make("oncegate-admin")
   .add(Machine, People)
   .middleware(Token)
   .middleware(HttpApiMiddleware.ProblemDetails)
+  // A filter or `dry_run` that is spelled wrong must not be passed over: the act would reach further than was meant.
+  .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error" })
+  .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })
   .annotateMerge(
     OpenApi.annotations({
       title: "Oncegate admin",

@@ -25,6 +25,12 @@ export const payloadInvalid = problem(
   "The body is not a webhook of this provider."
 )
 export const unknownEndpoint = problem(404, "WEBHOOK_UNKNOWN_ENDPOINT", "There is no such endpoint.")
+/** Neither a webhook's path nor one of health. */
+export const notFound = problem(
+  404,
+  "NOT_FOUND",
+  "There is nothing here: webhooks go to /webhooks/{endpoint}."
+)
 export const methodNotAllowed = problem(405, "WEBHOOK_METHOD_NOT_ALLOWED", "Webhooks are sent by POST.")
 export const tooLarge = problem(413, "WEBHOOK_TOO_LARGE", "The body is larger than this gate accepts.")
 export const unsupportedType = problem(

@@ -211,6 +211,12 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
           })
           const still = yield* send("/v1/redrives", { ...request, dry_run: true })
           assert.deepStrictEqual(still.body.matched, found)
+          // Spelled wrong, and it would have been no dry run, or one of all endpoints.
+          for (const wrong of [
+            { ...request, dryrun: true },
+            { ...request, filter: { ...request.filter, endpont: "toss" } }
+          ])
+            isProblem(yield* send("/v1/redrives", wrong), 400, "about:blank")
           const run = yield* send("/v1/redrives", request)
           assert.deepInclude(run.body, { dry_run: false, redriven: 1_000, skipped: 0, cursor: null })
           isProblem(
@@ -220,11 +226,13 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
           )
           isProblem(yield* ask("/v1/redrives", { method: "POST", body: "{" }), 400, "about:blank")
           isProblem(yield* send("/v1/redrives", { ...request, filter: {} }), 400, "about:blank")
-          isProblem(
-            yield* send("/v1/redrives", { ...request, cursor: "x" }),
-            400,
-            "urn:oncegate:problem:bad-cursor"
-          )
+          const withNul = Buffer.from('["paypal","\\u0000"]').toString("base64url")
+          for (const cursor of ["x", withNul])
+            isProblem(
+              yield* send("/v1/redrives", { ...request, cursor }),
+              400,
+              "urn:oncegate:problem:bad-cursor"
+            )
         })
       )
     })
@@ -238,8 +246,22 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
           assert.strictEqual(first.body.events.length, 1)
           const second = yield* ask(`/v1/events?limit=1&cursor=${first.body.cursor}`)
           assert.notStrictEqual(second.body.events[0].dedup_key, first.body.events[0].dedup_key)
-          for (const query of ["limit=0", "limit=501", "limit=x", "state=odd", "since=yesterday"])
+          for (const query of [
+            "limit=0",
+            "limit=501",
+            "limit=x",
+            "state=odd",
+            "endpont=toss",
+            "endpoint=%00",
+            "error_code=a%00b",
+            "since=yesterday",
+            "since=0000-01-01T00:00:00Z",
+            "since=%2B275760-09-13T00:00:00.000Z"
+          ])
             isProblem(yield* ask(`/v1/events?${query}`), 400, "about:blank")
+          const before = Buffer.from('["-999999999999999999","1"]').toString("base64url")
+          isProblem(yield* ask(`/v1/events?cursor=${before}`), 400, "urn:oncegate:problem:bad-cursor")
+          assert.include([400, 404], (yield* ask("/v1/events/paypal/%00")).status)
           assert.strictEqual((yield* ask("/v1/events?since=2999-01-01T00:00:00Z")).body.events.length, 0)
         })
       )

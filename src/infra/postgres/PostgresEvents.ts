@@ -52,7 +52,10 @@ const decode = Effect.fnUntraced(function* (
     ? ([first, second] as const)
     : yield* new CursorInvalid()
 })
-const isNumber = (text: string) => /^-?\d{1,18}$/.test(text)
+/** A place in a list, within what the database can hold. */
+const isPlace = (micros: string, id: string) =>
+  /^-?\d{1,18}$/.test(micros) && Math.abs(Number(micros)) < 1e17 && /^\d{1,18}$/.test(id)
+const isText = (text: string) => !text.includes("\0")
 
 const make = Effect.gen(function* () {
   const database = yield* Database
@@ -77,7 +80,7 @@ const make = Effect.gen(function* () {
       const wanted = Math.max(1, Math.min(limit, MAX_PAGE))
       let after: ListPlace | undefined
       if (cursor !== undefined) {
-        const [micros, id] = yield* decode(cursor, (first, second) => isNumber(first) && isNumber(second))
+        const [micros, id] = yield* decode(cursor, isPlace)
         after = { micros, id }
       }
       const { events, last } = yield* unavailable(listRows(claims, filter, wanted, after))
@@ -94,7 +97,10 @@ const make = Effect.gen(function* () {
     redriveMany: Effect.fn("Events.redriveMany")(function* (filter, by, cursor) {
       let after: NameRow | undefined
       if (cursor !== undefined) {
-        const [provider, dedup_key] = yield* decode(cursor, () => true)
+        const [provider, dedup_key] = yield* decode(
+          cursor,
+          (first, second) => isText(first) && isText(second)
+        )
         after = { provider, dedup_key }
       }
       const names = yield* unavailable(matchingNames(claims, filter, after, RUN))
