@@ -11,6 +11,7 @@ import type { Settled } from "../domain/process.ts"
 import { RequestHash } from "../domain/RequestHash.ts"
 import { Workers } from "../domain/Workers.ts"
 import * as Answers from "./Answers.ts"
+import { headersOf } from "./headersOf.ts"
 import * as Problems from "./Problems.ts"
 import { readBody } from "./readBody.ts"
 
@@ -207,7 +208,8 @@ const make = Effect.fnUntraced(function* (options: IngressOptions) {
         return
       }
       const hash = RequestHash.make(createHash("sha256").update(body).digest("hex"))
-      const delivery: Delivery = { endpoint: provider.endpoint, headers: request.headersDistinct, body, hash }
+      const headers = headersOf(request.rawHeaders)
+      const delivery: Delivery = { endpoint: provider.endpoint, headers, body, hash }
       // A caller may not choose our trace; its own is kept beside the event, where it has the right form.
       const { traceparent } = request.headers
       const trace = typeof traceparent === "string" && TRACEPARENT.test(traceparent) ? traceparent : null

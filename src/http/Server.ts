@@ -44,7 +44,16 @@ export const listen = Effect.fnUntraced(function* (
           connectionsCheckingInterval: 1_000,
           maxHeaderSize: 16_384
         },
-        listener
+        // What is thrown here is of one request, and must not be the end of all.
+        (request, response) => {
+          try {
+            listener(request, response)
+          } catch {
+            request.resume()
+            if (!response.headersSent) response.writeHead(500, { connection: "close" })
+            response.end()
+          }
+        }
       )
       server.once("error", (error: NodeJS.ErrnoException) =>
         resume(Effect.fail(new ListenFailed({ message: explain(options, error.code) })))
