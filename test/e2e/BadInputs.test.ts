@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import * as SeededRandom from "../../src/infra/simulator/SeededRandom.ts"
 import { newSeed } from "../../src/infra/simulator/World.ts"
 import { House, house } from "../support/House.ts"
@@ -7,47 +7,86 @@ import { cases } from "./bad/cases.ts"
 import { mutated } from "./bad/mutated.ts"
 import { send, sendBytes } from "./bad/raw.ts"
 
-layer(house(), { excludeTestServices: true, timeout: "2 minutes" })("bad input", (it) => {
-  it.effect.each(cases.map((one) => [one.name, one] as const))("%s", ([, { request, rows, status, word }]) =>
-    Effect.gen(function* () {
-      const { gate, providers } = yield* House
-      const [{ last }] = yield* Effect.promise(
-        () =>
-          gate.sql<[{ last: string }]>`SELECT coalesce(max(id), 0)::text AS last FROM webhook_dedup_events`
-      )
-      const answer = yield* Effect.promise(() => send(gate.url, request(providers)))
-      const left = yield* Effect.promise(
-        () => gate.sql<Array<{ state: string }>>`
-          SELECT concat_ws(' ', status, error_code) AS state FROM webhook_dedup_events WHERE id > ${last} ORDER BY id`
-      )
-      assert.deepStrictEqual(
-        { ...answer, rows: left.map(({ state }) => state) },
-        { status, word, rows: [...(rows ?? [])] }
-      )
-    })
-  )
+/** Who sends for ever, from the first case on: the limits are for the last one to see. */
+class Slow extends Context.Service<Slow, Promise<ReadonlyArray<number>>>()("test/Slow") {}
+const slow = Layer.effect(
+  Slow,
+  Effect.map(House, ({ gate: { url } }) => {
+    const head = `POST /webhooks/toss HTTP/1.1\r\nhost: ${new URL(url).host}\r\n`
+    const body = `${head}content-type: application/json\r\n`
+    return Promise.all(
+      (
+        [
+          [head, "x"],
+          [`${body}content-length: 5000\r\n\r\n`, "x"],
+          [`${body}transfer-encoding: chunked\r\n\r\n`, "1\r\nx\r\n"]
+        ] as const
+      ).map(async ([first, then]) => (await sendBytes(url, Buffer.from(first), false, then)).status)
+    )
+  })
+)
 
-  it.effect("made at random around genuine ones: refused each, nothing stored, and the gate lives", () =>
-    Effect.gen(function* () {
-      const { gate, providers } = yield* House
-      const seed = process.env.ONCEGATE_FUZZ_SEED ?? newSeed()
-      const random = SeededRandom.make(seed)
-      const rowsNow = Effect.promise(
-        () => gate.sql<[{ rows: number }]>`SELECT count(*)::int AS rows FROM webhook_dedup_events`
-      )
-      const before = yield* rowsNow
-      for (let round = 0; round < 150; round += 1) {
-        const { bytes, half } = mutated(providers, random, gate.url)
-        const answer = yield* Effect.promise(() => sendBytes(gate.url, bytes, half))
-        assert.include([0, 400, 401, 404, 405, 413, 415, 431], answer.status, `seed ${seed}, round ${round}`)
-      }
-      assert.deepStrictEqual(yield* rowsNow, before)
-      const { body, copies } = providers.capture()
-      const genuine = { path: "/webhooks/paypal", headers: Object.entries(copies[0]!), body }
-      assert.deepStrictEqual(yield* Effect.promise(() => send(gate.url, genuine)), {
-        status: 200,
-        word: "processed"
+layer(Layer.provideMerge(slow, house()), { excludeTestServices: true, timeout: "2 minutes" })(
+  "bad input",
+  (it) => {
+    it.effect.each(cases.map((one) => [one.name, one] as const))(
+      "%s",
+      ([, { request, rows, status, word }]) =>
+        Effect.gen(function* () {
+          const { gate, providers } = yield* House
+          const [{ last }] = yield* Effect.promise(
+            () =>
+              gate.sql<
+                [{ last: string }]
+              >`SELECT coalesce(max(id), 0)::text AS last FROM webhook_dedup_events`
+          )
+          const answer = yield* Effect.promise(() => send(gate.url, request(providers)))
+          const left = yield* Effect.promise(
+            () => gate.sql<Array<{ state: string }>>`
+          SELECT concat_ws(' ', status, error_code) AS state FROM webhook_dedup_events WHERE id > ${last} ORDER BY id`
+          )
+          assert.deepStrictEqual(
+            { ...answer, rows: left.map(({ state }) => state) },
+            { status, word, rows: [...(rows ?? [])] }
+          )
+        })
+    )
+
+    it.effect("who sends a header, a body or chunks letter by letter is cut off", () =>
+      Effect.gen(function* () {
+        // 0: closed before the answer could be read.
+        const answers = yield* Effect.flatMap(Slow, (ended) => Effect.promise(() => ended))
+        for (const status of answers) assert.include([0, 408], status)
+        assert.strictEqual(answers.length, 3)
       })
-    })
-  )
-})
+    )
+
+    it.effect("made at random around genuine ones: refused each, nothing stored, and the gate lives", () =>
+      Effect.gen(function* () {
+        const { gate, providers } = yield* House
+        const seed = process.env.ONCEGATE_FUZZ_SEED ?? newSeed()
+        const random = SeededRandom.make(seed)
+        const rowsNow = Effect.promise(
+          () => gate.sql<[{ rows: number }]>`SELECT count(*)::int AS rows FROM webhook_dedup_events`
+        )
+        const before = yield* rowsNow
+        for (let round = 0; round < 150; round += 1) {
+          const { bytes, half } = mutated(providers, random, gate.url)
+          const answer = yield* Effect.promise(() => sendBytes(gate.url, bytes, half))
+          assert.include(
+            [0, 400, 401, 404, 405, 413, 415, 431],
+            answer.status,
+            `seed ${seed}, round ${round}`
+          )
+        }
+        assert.deepStrictEqual(yield* rowsNow, before)
+        const { body, copies } = providers.capture()
+        const genuine = { path: "/webhooks/paypal", headers: Object.entries(copies[0]!), body }
+        assert.deepStrictEqual(yield* Effect.promise(() => send(gate.url, genuine)), {
+          status: 200,
+          word: "processed"
+        })
+      })
+    )
+  }
+)

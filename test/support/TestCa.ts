@@ -15,6 +15,8 @@ export interface IssueOptions {
   readonly alternativeName?: string | null
   readonly notBefore: Date
   readonly notAfter: Date
+  /** RSA unless it says so. */
+  readonly keys?: "ec"
 }
 
 /** A certificate authority made at test run: no key of it is ever stored. */
@@ -33,7 +35,12 @@ interface Party {
 
 const ALGORITHM = Der.sequence(Der.objectId("1.2.840.113549.1.1.11"), Der.nothing())
 
-const newParty = (name: string): Party => ({ name, ...generateKeyPairSync("rsa", { modulusLength: 2048 }) })
+const newParty = (name: string, keys?: "ec"): Party => ({
+  name,
+  ...(keys === "ec"
+    ? generateKeyPairSync("ec", { namedCurve: "P-256" })
+    : generateKeyPairSync("rsa", { modulusLength: 2048 }))
+})
 
 const named = (name: string) => Der.sequence(Der.set(Der.sequence(Der.objectId("2.5.4.3"), Der.utf8(name))))
 
@@ -78,11 +85,12 @@ const leafExtensions = ({ alternativeName, name }: IssueOptions) => [
     : [extension("2.5.29.17", false, Der.sequence(Der.implicit(2, Buffer.from(alternativeName ?? name))))])
 ]
 
-export const makeTestCa = (name = "Oncegate test CA"): TestCa => {
+const YEARS = { notBefore: new Date("2010-01-01T00:00:00Z"), notAfter: new Date("2049-01-01T00:00:00Z") }
+
+export const makeTestCa = (name = "Oncegate test CA", years = YEARS): TestCa => {
   const ca = newParty(name)
-  const years = { notBefore: new Date("2010-01-01T00:00:00Z"), notAfter: new Date("2049-01-01T00:00:00Z") }
   const issuedBy = (issuer: Party | undefined, options: IssueOptions): TestCertificate => {
-    const leaf = newParty(options.name)
+    const leaf = newParty(options.name, options.keys)
     return { pem: build(leaf, issuer ?? leaf, options, leafExtensions(options)), privateKey: leaf.privateKey }
   }
   return {

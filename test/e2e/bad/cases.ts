@@ -77,6 +77,14 @@ const signatures: ReadonlyArray<Case> = (
     ["letters that are no base64", changed(() => ({ [SIG]: "zz!!" }))],
     ["the beginning of the right signature", changed((h) => ({ [SIG]: h[SIG]!.slice(0, 40) }))],
     ["the right signature and a byte more", changed((h) => ({ [SIG]: `${h[SIG]}QQ==` }))],
+    ["white space for a signature", changed(() => ({ [SIG]: " \t " }))],
+    ["zeros for a signature", changed(() => ({ [SIG]: Buffer.alloc(256).toString("base64") }))],
+    ["a signature of one byte", changed(() => ({ [SIG]: "AA==" }))],
+    ["a signature of 8,000 letters", changed(() => ({ [SIG]: "A".repeat(8_000) }))],
+    ["the right signature thirty times", changed((h) => ({ [SIG]: new Array(30).fill(h[SIG]!) }))],
+    ["the right signature without its padding", changed((h) => ({ [SIG]: h[SIG]!.replace(/=+$/, "") }))],
+    ["the right signature with a space in it", changed((h) => ({ [SIG]: h[SIG]!.replace(/^.{20}/, "$& ") }))],
+    ["a transmission id that parts the signed text", changed(() => ({ "paypal-transmission-id": "a|b" }))],
     ["base64url in place of base64", changed((h) => ({ [SIG]: h[SIG]!.replaceAll(/[+/]/g, "-") }))],
     ["the right signature twice", changed((h) => ({ [SIG]: [h[SIG]!, h[SIG]!] }))],
     ["a wrong signature, then the right one", changed((h) => ({ [SIG]: ["AAAA", h[SIG]!] }))],
@@ -97,7 +105,7 @@ const signatures: ReadonlyArray<Case> = (
     ["a signed time of seconds", signedAt("1700000000")],
     ["a signed time older than keys are kept", signedAt("2020-01-01T00:00:00Z")],
     ["no algorithm", changed(() => ({ "paypal-auth-algo": undefined }))],
-    ...["none", "SHA1withRSA", "HS256", "sha256WithRSAEncryption,none"].map(
+    ...["none", "SHA1withRSA", "HS256", "sha256withrsa", "sha256WithRSAEncryption,none"].map(
       (name) => [`algorithm ${name}`, changed(() => ({ "paypal-auth-algo": name }))] as const
     ),
     [
@@ -136,6 +144,21 @@ const signatures: ReadonlyArray<Case> = (
         body: Buffer.from('{"eventType":"payout.changed","entityType":"payout","entityBody":{}}')
       })
     ],
+    ...["v1:AAAA", `v1:${new Array(9).fill(Buffer.alloc(32).toString("base64")).join(",v1:")}`].map(
+      (value) =>
+        [
+          `a payout of Toss under ${value.length > 20 ? "nine signatures" : "a short signature"}`,
+          () => ({
+            path: TOSS,
+            headers: [
+              json,
+              ["tosspayments-webhook-transmission-time", "2026-01-01T00:00:00"],
+              ["tosspayments-webhook-signature", value]
+            ] as const,
+            body: Buffer.from('{"eventType":"\\u0070ayout.changed","entityBody":{}}')
+          })
+        ] as const
+    ),
     [
       "a payout of Toss with an empty signature",
       () => ({
@@ -168,6 +191,23 @@ const certificates: ReadonlyArray<Case> = [
   ...unverified
 }))
 
+/** The genuine certificate, by another way. */
+const detours: ReadonlyArray<Case> = (
+  [
+    ["with a user", (url) => url.replace("://", "://a:b@")],
+    ["at another port", (url) => url.replace(/:\d+\//, ":80/")],
+    ["with a fragment", (url) => `${url}#x`],
+    ["with dots behind percent signs", (url) => `${url}%2e%2e`],
+    ["with a tab in the path", (url) => url.replace("/certs/", "/ce\trts/")],
+    ["with a backslash", (url) => url.replace("/v1/", "\\v1/")],
+    ["in capital letters", (url) => url.replace("http", "HTTP")]
+  ] as ReadonlyArray<readonly [string, (url: string) => string]>
+).map(([name, change]) => ({
+  name: `the certificate ${name}`,
+  request: changed((h) => ({ "paypal-cert-url": change(h["paypal-cert-url"]!) })),
+  ...unverified
+}))
+
 const quarantined = { status: 200, word: "quarantined", rows: ["failed not_json_object"] }
 const parked = { status: 200, word: "parked", rows: ["failed uninterpretable"] }
 const processed = { status: 200, word: "processed", rows: ["done"] }
@@ -191,6 +231,9 @@ const bodies: ReadonlyArray<Case> = [
       ["a control character in a text", '{"id":"WH-\u0001"}'],
       ["half a surrogate pair", '{"id":"WH-\\ud800"}'],
       ["a depth of 100,000", `{"a":${"[".repeat(100_000)}${"]".repeat(100_000)}}`],
+      ["lists 33 deep", `{"a":${"[".repeat(32)}${"]".repeat(32)}}`],
+      ["an escaped __proto__", '{"id":"WH-1","\\u005f_proto__":{"x":1}}'],
+      ["a key twice, once escaped, deep down", '{"id":"WH-1","r":{"a":1,"\\u0061":2}}'],
       ["20,000 keys", `{${Array.from({ length: 20_000 }, (_, i) => `"k${i}":1`).join(",")}}`]
     ] as const
   ).map(([name, text]) => ({ name: `signed: ${name}`, request: signed(`${text}`), ...quarantined })),
@@ -201,9 +244,19 @@ const bodies: ReadonlyArray<Case> = [
     ),
     ...quarantined
   },
+  {
+    name: "signed: a slash in two bytes of UTF-8",
+    request: signed(() => Buffer.from('{"id":"WH-\xc0\xaf"}', "latin1")),
+    ...quarantined
+  },
   ...(
     [
       ["an empty object", () => Buffer.from("{}")],
+      ["an id in another normal form", () => event(`WH-e\u0301${randomUUID()}`)],
+      ["an id of spaces", () => event("  ")],
+      ["a key named hasOwnProperty", () => event(`WH-${randomUUID()}`, { hasOwnProperty: 1, toString: 2 })],
+      ["an event type that is __proto__", () => event(`WH-${randomUUID()}`, { event_type: "__proto__" })],
+      ["an event type with NUL", () => event(`WH-${randomUUID()}`, { event_type: "A\u0000B" })],
       ["an id that is a number", () => event(7)],
       ["an id that is a list", () => event(["WH-1"])],
       ["an id that is an object", () => event({ toString: "x" })],
@@ -243,6 +296,18 @@ const bodies: ReadonlyArray<Case> = [
       ["a text of words", '"ten"', parked],
       ["an object", "{}", parked],
       ["an exponent", '"1e3"', parked],
+      ["an exponent without quotes", "1e2", parked],
+      ["with a comma", '"1,00"', parked],
+      ["with a space before it", '" 1.00"', parked],
+      ["with a line break behind it", '"1.00\\n"', parked],
+      ["with a plus", '"+1.00"', parked],
+      ["hexadecimal", '"0x10"', parked],
+      ["without a whole", '".5"', parked],
+      ["of other digits", '"\u0661"', parked],
+      ["of 21 digits", '"123456789012345678901"', parked],
+      ["of nine decimals", '"1.123456789"', parked],
+      ["true", "true", parked],
+      ["null", "null", parked],
       // As the provider signed it: a consumer judges.
       ["-0", "-0", processed],
       ["a negative text", '"-10.00"', processed],
@@ -281,6 +346,16 @@ const bodies: ReadonlyArray<Case> = [
   }))
 ]
 
+/** Chunks as they are, with whatever stands around them. */
+const chunks =
+  (body: string, ...more: ReadonlyArray<readonly [string, string]>) =>
+  () => ({
+    path: TOSS,
+    headers: [json, ["transfer-encoding", "chunked"], ...more] as const,
+    body: Buffer.from(body)
+  })
+const end = "0\r\n\r\n"
+
 const good = (providers: ProvidersUnderTest) => signed(fresh)(providers)
 const http: ReadonlyArray<Case> = [
   ...["GET", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH", "HEAD"].map((method) => ({
@@ -308,13 +383,77 @@ const http: ReadonlyArray<Case> = [
     "/webhooks/paypal/../toss",
     "/webhooks/paypal/",
     "/webhooks/__proto__",
-    "/webhooks/constructor"
+    "/webhooks/constructor",
+    "/webhooks/%70aypal",
+    "/webhooks/paypal;x=1",
+    "/webhooks/paypal#x",
+    `/webhooks/${"a".repeat(8_000)}`
   ].map((path) => ({
     name: `path ${path}`,
     request: (p: ProvidersUnderTest) => ({ ...good(p), path }),
     status: 404,
     word: "WEBHOOK_UNKNOWN_ENDPOINT"
   })),
+  ...["/", "//webhooks/paypal", "http://evil.tld/webhooks/paypal", "/metrics", "/readyz?x=1"].map((path) => ({
+    name: `path ${path}`,
+    request: (p: ProvidersUnderTest) => ({ ...good(p), path }),
+    status: 404,
+    word: "NOT_FOUND"
+  })),
+  ...["gzip", "identity, gzip", "br", "chunked"].map((encoding) => ({
+    name: `content encoding ${encoding}`,
+    request: changed(() => ({ "content-encoding": encoding })),
+    status: 415,
+    word: "WEBHOOK_UNSUPPORTED_TYPE"
+  })),
+  ...["__proto__", "constructor", "hasOwnProperty", "toString"].map((name) => ({
+    name: `a header called ${name}`,
+    request: changed(() => ({ [name]: ["x", "y"] })),
+    ...processed
+  })),
+  ...(
+    [
+      ["a size that is no number", chunks(`zz\r\n{}\r\n${end}`)],
+      ["a size beyond all numbers", chunks(`ffffffffffffffffff\r\n{}\r\n${end}`)],
+      ["lines that end in a line feed alone", chunks("2\n{}\n0\n\n")],
+      ["another encoding behind it", chunks(end, ["transfer-encoding", "identity"])]
+    ] as const
+  ).map(([name, request]) => ({ name: `chunks: ${name}`, request, status: 400, word: "" })),
+  ...(
+    [
+      ["an extension", chunks(`2;a=b;c="d"\r\n{}\r\n${end}`)],
+      ["a signature behind them", chunks("2\r\n{}\r\n0\r\ntosspayments-webhook-signature: v1:x\r\n\r\n")]
+    ] as const
+  ).map(([name, request]) => ({
+    name: `chunks: ${name}`,
+    request,
+    status: 400,
+    word: "WEBHOOK_INVALID_PAYLOAD"
+  })),
+  ...["xchunked", "chunked, identity"].map((encoding) => ({
+    name: `transfer encoding ${encoding}`,
+    request: changed(() => ({ "transfer-encoding": encoding })),
+    status: 400,
+    word: ""
+  })),
+  ...["-1", "+2", "2, 2", "99999999999999999999"].map((length) => ({
+    name: `content-length ${length}`,
+    request: changed(() => ({ "content-length": length })),
+    status: 400,
+    word: ""
+  })),
+  {
+    name: "a header with NUL",
+    request: changed(() => ({ "x-bad": "a\0b" })),
+    status: 400,
+    word: ""
+  },
+  {
+    name: "a header over two lines",
+    request: changed(() => ({ "x-bad": "a\r\n b" })),
+    status: 400,
+    word: ""
+  },
   {
     name: "a header of 17 kB",
     request: changed(() => ({ "x-long": "h".repeat(17_000) })),
@@ -348,4 +487,4 @@ const http: ReadonlyArray<Case> = [
   }
 ]
 
-export const cases: ReadonlyArray<Case> = [...signatures, ...certificates, ...bodies, ...http]
+export const cases: ReadonlyArray<Case> = [...signatures, ...certificates, ...detours, ...bodies, ...http]

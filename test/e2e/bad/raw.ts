@@ -30,8 +30,11 @@ const read = (text: string): Answer => {
   return { status, word }
 }
 
-/** Sends bytes as they are, and reads to the end. `half`: says that nothing more comes, as who breaks off does. */
-export const sendBytes = (url: string, bytes: Uint8Array, half = false) =>
+/**
+ * Sends bytes as they are, and reads to the end. `half`: says that nothing more comes, as who breaks off does. `then`: what
+ * is sent after them, five times a second.
+ */
+export const sendBytes = (url: string, bytes: Uint8Array, half = false, then?: string) =>
   new Promise<Answer>((resolve) => {
     const { hostname, port } = new URL(url)
     let text = ""
@@ -39,7 +42,11 @@ export const sendBytes = (url: string, bytes: Uint8Array, half = false) =>
       socket.write(bytes)
       if (half) socket.end()
     })
-    const end = () => resolve(read(text))
+    const dripping = then === undefined ? undefined : setInterval(() => socket.write(then), 200)
+    const end = () => {
+      clearInterval(dripping)
+      resolve(read(text))
+    }
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1")
     })

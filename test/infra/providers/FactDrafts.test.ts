@@ -13,11 +13,16 @@ it.effect("a fact told twice alike in one event is one fact", () =>
   })
 )
 
-it.effect("told with two amounts it is nothing that can be booked", () =>
+it.effect("told with two amounts, currencies or parents it is nothing that can be booked", () =>
   Effect.gen(function* () {
-    const failed = yield* Effect.flip(
-      propose([{ fact: fact("cancel:pk:t1", "5") }, { fact: fact("cancel:pk:t1", "6") }])
-    )
-    assert.deepInclude(failed, { kind: "permanent", code: "uninterpretable" })
+    const one = fact("cancel:pk:t1", "5")
+    for (const other of [
+      fact("cancel:pk:t1", "6"),
+      { ...one, amount: { value: "5", currency: "USD" } },
+      { ...one, parent_reference: "pk" }
+    ]) {
+      const failed = yield* Effect.flip(propose([{ fact: one }, { fact: other }]))
+      assert.deepInclude(failed, { kind: "permanent", code: "uninterpretable" })
+    }
   })
 )

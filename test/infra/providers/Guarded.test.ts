@@ -59,6 +59,23 @@ it.effect("events that the API does not know, or that are at fault themselves, d
     const { asked, provider } = yield* given(() => answers[turn++ % 3]!)
     yield* Effect.forEach(Array.from({ length: 60 }), () => tell(provider))
     assert.strictEqual(asked(), 60)
+    // Nor one after the other of the same kind.
+    for (const answer of answers) {
+      const alike = yield* given(() => answer)
+      yield* Effect.forEach(Array.from({ length: 20 }), () => tell(alike.provider))
+      assert.strictEqual(alike.asked(), 20, answer.code)
+    }
+  }).pipe(Effect.provideService(Policy, policy))
+)
+
+it.effect("events that were put off without a question are no sign that the API works", () =>
+  Effect.gen(function* () {
+    let turn = 0
+    const { asked, provider } = yield* given(() =>
+      ProcessFailed.of("world", turn++ % 2 === 0 ? "provider_unavailable" : "provider_busy")
+    )
+    yield* Effect.forEach(Array.from({ length: 60 }), () => tell(provider))
+    assert.strictEqual(asked(), 9)
   }).pipe(Effect.provideService(Policy, policy))
 )
 

@@ -19,6 +19,14 @@ import {
 import { type LocalServer, makeLocalServer, type Reply } from "./localServer.ts"
 
 const ca = makeTestCa()
+const expired = makeTestCa("Oncegate test CA of old", {
+  notBefore: new Date(NOW - 900 * DAY),
+  notAfter: new Date(NOW - DAY)
+})
+const early = makeTestCa("Oncegate test CA to come", {
+  notBefore: new Date(NOW + DAY),
+  notAfter: new Date(NOW + 900 * DAY)
+})
 const good = ca.issue({ name: LIVE_NAME, ...validity })
 const PATH = "/v1/notifications/certs/CERT-360caa42-fca2a594-b0d12406"
 const BODY = '{"id":"WH-1","event_type":"PAYMENT.CAPTURE.COMPLETED","resource":{"id":"C1"}}'
@@ -284,13 +292,30 @@ describe("PayPal certificates", () => {
       "54 not valid yet when it signed",
       () => ca.issue({ name: LIVE_NAME, notBefore: new Date(NOW), notAfter: new Date(NOW + DAY) }),
       "SignatureInvalid certificate_not_yet_valid"
+    ],
+    [
+      "an authority that had expired when it signed",
+      () => expired.issue({ name: LIVE_NAME, ...validity }),
+      "SignatureInvalid certificate_expired"
+    ],
+    [
+      "an authority that was not valid yet when it signed",
+      () => early.issue({ name: LIVE_NAME, ...validity }),
+      "SignatureInvalid certificate_not_yet_valid"
+    ],
+    [
+      "a key that is not RSA",
+      () => ca.issue({ name: LIVE_NAME, ...validity, keys: "ec" }),
+      "SignatureInvalid certificate_key"
     ]
   ]
   for (const [name, make, expected] of certificates) {
     it.effect(`${name}: ${expected}`, () =>
       Effect.gen(function* () {
         const certificate = make()
-        const { provider, server } = yield* given(() => ({ body: certificate.pem }))
+        const { provider, server } = yield* given(() => ({ body: certificate.pem }), {
+          extraAnchors: [ca.pem, expired.pem, early.pem]
+        })
         const sent = delivery(server, { certificate, time: "2026-01-15T11:59:58Z" })
         assert.strictEqual(yield* verdictOf(provider, sent), expected)
       })
