@@ -74,8 +74,9 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
   const behind: Line<A> = new Map()
   const waiting: Line<A> = new Map()
   const working = new Set<string>()
-  /** Undefined where it cannot be had. */
-  let list: Set<string> | undefined
+  let list = new Set<string>()
+  /** False where the list's latest names cannot be had: who is not on it may be genuine all the same. */
+  let isLatest = true
   let events = 0
   let strangersAtWork = 0
   let gapMs = GAP_MS
@@ -85,7 +86,7 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
   let isCrowded = false
 
   const lineOf = ({ isListed, name }: Question<A>) =>
-    working.has(name) ? behind : list?.has(name) ? known : isListed ? strangers : unlisted
+    working.has(name) ? behind : list.has(name) ? known : isListed ? strangers : unlisted
   const enter = (ticket: Ticket<A>, line: Line<A>) => {
     ticket.line.delete(ticket.name)
     ticket.line = line
@@ -150,7 +151,7 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
     const [first] = known.values()
     const [stranger] = (unlisted.size > 0 ? unlisted : strangers).values()
     const isFree = isCrowded
-      ? list === undefined || (strangersAtWork < STRANGERS && now() >= nextStrangerAt)
+      ? !isLatest || (strangersAtWork < STRANGERS && now() >= nextStrangerAt)
       : working.size < FREE
     return first ?? (isFree ? stranger : undefined)
   }
@@ -162,17 +163,16 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
     }
     if (isCrowded || waiting.size === behind.size) return
     isCrowded = true
+    isLatest = true
     list = new Set()
     run(crowd)
   }
 
   const learn = (names: ReadonlyArray<string>) => {
-    list ??= new Set()
     for (const name of names) list.add(name)
     for (const ticket of [...unlisted.values(), ...strangers.values()])
       if (list.has(ticket.name)) enter(ticket, known)
     pump()
-    return list
   }
   const reachBack = (from: number) =>
     Effect.suspend(() => recent(from - REACH_MS)).pipe(
@@ -187,14 +187,16 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
       const answer = yield* Effect.result(recent(since))
       if (answer._tag === "Success") {
         since = begun
-        if (learn(answer.success).size > REMEMBERED) {
+        isLatest = true
+        learn(answer.success)
+        if (list.size > REMEMBERED) {
           list = new Set()
           since = begun - REACH_MS
         }
       } else if (answer.failure.code === "provider_rate_limited") {
         yield* Effect.sleep(Math.min(answer.failure.retryAfterMs ?? 0, READING_AGAIN_MS))
       } else {
-        list = undefined
+        isLatest = false
         pump()
         yield* Effect.sleep(READING_AGAIN_MS)
       }

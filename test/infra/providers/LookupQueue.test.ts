@@ -232,6 +232,25 @@ describe("without the list", () => {
     })
   )
 
+  it.effect("what was read of the last half hour alone makes nobody who is posted now a stranger", () =>
+    Effect.gen(function* () {
+      const queue = yield* given({
+        rate: 500,
+        list: (sinceMs) =>
+          Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            now - sinceMs > 1_000_000 ? Effect.as(Effect.sleep(500), ["g of long ago"]) : Effect.fail(down)
+          )
+      })
+      yield* arrive(queue, 100, { forged: 2_000 })
+      yield* arrive(queue, 900, {})
+      const told = yield* settled(yield* arrive(queue, 1_000, { forged: 300, genuine: 50 }))
+      assert.isBelow(p99(told), 100)
+      const late = yield* Effect.forkChild(queue.event("g of long ago"))
+      yield* TestClock.adjust(100)
+      assert.strictEqual((yield* Fiber.join(late)).came, "done")
+    })
+  )
+
   it.effect("an API that answers nothing keeps nobody waiting for ever, and no place after that", () =>
     Effect.gen(function* () {
       const { event } = yield* given({ rate: 500, answerMs: 60_000, list: () => Effect.never })
