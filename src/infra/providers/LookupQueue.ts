@@ -24,7 +24,7 @@ const NEAR_MS = 60_000
 const REACH_MS = 1_800_000
 /** After a reading that failed. */
 const READING_AGAIN_MS = 30_000
-/** Names that are remembered: then all is read anew. */
+/** Names that are remembered: past it those that were read first are forgotten. */
 const REMEMBERED = 1_000_000
 /** It is crowded until nobody has waited for so long. */
 const CALM_MS = 2_000
@@ -43,8 +43,11 @@ interface Ticket<A> extends Question<A> {
 
 export interface LookupQueueOptions {
   readonly provider: string
-  /** The names on the merchant's own list since a time in milliseconds. */
-  readonly recent: (since: number) => Effect.Effect<ReadonlyArray<string>, ProcessFailed>
+  /** Tells the names on the merchant's own list since a time in milliseconds, in parts as they come. */
+  readonly recent: (
+    since: number,
+    onNames: (names: ReadonlyArray<string>) => void
+  ) => Effect.Effect<void, ProcessFailed>
   /** Events in the queue: past it the stranger who came first is put off, who had the best chance to be named. */
   readonly places: number
 }
@@ -172,27 +175,26 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
     for (const name of names) list.add(name)
     for (const ticket of [...unlisted.values(), ...strangers.values()])
       if (list.has(ticket.name)) enter(ticket, known)
+    for (const name of list) {
+      if (list.size <= REMEMBERED) break
+      list.delete(name)
+    }
     pump()
   }
   const reachBack = (from: number) =>
-    Effect.suspend(() => recent(from - REACH_MS)).pipe(
-      Effect.retry(Schedule.spaced(READING_AGAIN_MS)),
-      Effect.map(learn)
+    Effect.retry(
+      Effect.suspend(() => recent(from - REACH_MS, learn)),
+      Schedule.spaced(READING_AGAIN_MS)
     )
   const readings = Effect.gen(function* () {
     let since = now() - NEAR_MS
     yield* Effect.forkChild(reachBack(now()))
     while (true) {
       const begun = now()
-      const answer = yield* Effect.result(recent(since))
+      const answer = yield* Effect.result(recent(since, learn))
       if (answer._tag === "Success") {
         since = begun
         isLatest = true
-        learn(answer.success)
-        if (list.size > REMEMBERED) {
-          list = new Set()
-          since = begun - REACH_MS
-        }
       } else if (answer.failure.code === "provider_rate_limited") {
         yield* Effect.sleep(Math.min(answer.failure.retryAfterMs ?? 0, READING_AGAIN_MS))
       } else {

@@ -7,7 +7,8 @@ import { nameText } from "./TossEvent.ts"
 
 /** The most that Toss gives at once. */
 const PAGE = 5_000
-const PAGES = 10
+/** Past as many as are remembered (`LookupQueue`) nobody reads on: half a million transactions. */
+const PAGES = 100
 const SIZE_LIMIT = 16_777_216
 /** Toss allows itself a minute; a list that takes so long is of no use to those who wait. */
 const TIME_LIMIT_MS = 5_000
@@ -33,13 +34,15 @@ const parsed = (body: Uint8Array): ReadonlyArray<Transaction | null> | undefined
 }
 
 /**
- * The payments of the merchant's own transactions (approvals and cancellations) since a time in milliseconds, by payment
- * key and by order id, in the form of `nameText`. Says who may go first, and proves nothing.
+ * Tells the payments of the merchant's own transactions (approvals and cancellations) since a time in milliseconds, by
+ * payment key and by order id, in the form of `nameText`, page by page. Says who may go first, and proves nothing.
  * https://docs.tosspayments.com/reference#%EA%B1%B0%EB%9E%98-%EC%A1%B0%ED%9A%8C
  */
 export const makeRecentPayments = (options: TossApiOptions) =>
-  Effect.fnUntraced(function* (since: number): Effect.fn.Return<ReadonlyArray<string>, ProcessFailed> {
-    const names: Array<string> = []
+  Effect.fnUntraced(function* (
+    since: number,
+    onNames: (names: ReadonlyArray<string>) => void
+  ): Effect.fn.Return<void, ProcessFailed> {
     const now = yield* Clock.currentTimeMillis
     let after = ""
     for (let page = 0; page < PAGES; page += 1) {
@@ -58,13 +61,14 @@ export const makeRecentPayments = (options: TossApiOptions) =>
       if (answer.status !== 200) return yield* failureOf(answer, now)
       const list = parsed(answer.body)
       if (list === undefined) return yield* unavailable
+      const names: Array<string> = []
       for (const one of list) {
         if (typeof one?.paymentKey === "string") names.push(nameText("paymentKey", one.paymentKey))
         if (typeof one?.orderId === "string") names.push(nameText("orderId", one.orderId))
       }
+      onNames(names)
       const last = list.at(-1)?.transactionKey
       if (list.length < PAGE || typeof last !== "string") break
       after = last
     }
-    return names
   })

@@ -41,10 +41,11 @@ const given = Effect.fnUntraced(function* ({ answerMs = 20, list, rate, refuses 
   const ask = yield* LookupQueue.make<string>({
     provider: "toss",
     places: 400,
-    recent: (since) =>
+    recent: (since, onNames) =>
       Effect.suspend(() => {
         readings += 1
-        return list === undefined ? Effect.as(request, [...listable]) : list(since)
+        const names = list === undefined ? Effect.as(request, [...listable]) : list(since)
+        return Effect.map(names, onNames)
       })
   })
   const lookup = (name: string) =>
