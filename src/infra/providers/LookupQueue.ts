@@ -16,17 +16,17 @@ const QUIET_MS = 100
 const MOMENT_MS = 1_000
 /** No stranger waits longer. */
 const PATIENCE_MS = 5_000
-/** Between two readings of the list, and at least twice as long as the last one took. */
-const READING_MS = 50
+/** Between two readings of the list: twice as long as the last one took, within these bounds. */
+const READING_MS = { least: 50, most: 250 }
 /** The first reading reaches back so far: who is posted now was mostly approved a moment ago, and must not wait for the rest. */
 const NEAR_MS = 60_000
-/** A reading beside it reaches back so far, page after page. */
+/** A reading after it, and beside the next ones, reaches back so far, page after page. */
 const REACH_MS = 1_800_000
 /** After a reading that failed. */
 const READING_AGAIN_MS = 30_000
 /** Names that are remembered: past it those that were read first are forgotten. */
 const REMEMBERED = 1_000_000
-/** It is crowded until nobody has waited for so long. */
+/** It is crowded until for so long each could have been asked for at once. */
 const CALM_MS = 2_000
 
 const busy = ProcessFailed.of("world", "provider_busy")
@@ -187,11 +187,12 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
       Schedule.spaced(READING_AGAIN_MS)
     )
   const readings = Effect.gen(function* () {
-    let since = now() - NEAR_MS
-    yield* Effect.forkChild(reachBack(now()))
+    const from = now()
+    let since = from - NEAR_MS
     while (true) {
       const begun = now()
       const answer = yield* Effect.result(recent(since, learn))
+      if (begun === from) yield* Effect.forkChild(reachBack(from)) // the short one first
       if (answer._tag === "Success") {
         since = begun
         isLatest = true
@@ -202,7 +203,7 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
         pump()
         yield* Effect.sleep(READING_AGAIN_MS)
       }
-      yield* Effect.sleep(Math.max(READING_MS, 2 * (now() - begun)))
+      yield* Effect.sleep(Math.max(READING_MS.least, Math.min(2 * (now() - begun), READING_MS.most)))
     }
   })
 
@@ -215,7 +216,8 @@ export const make = Effect.fnUntraced(function* <A>({ places, provider, recent }
           putOff(ticket)
         }
       pump()
-      if (waiting.size > behind.size) calmSince = now()
+      // Who waits for the strangers' pace alone does not make it crowded: those that are asked for again would for days.
+      if (waiting.size - behind.size + working.size > FREE || now() < quietUntil) calmSince = now()
       yield* Effect.sleep(GAP_MS)
     }
   })

@@ -158,6 +158,52 @@ describe("look-ups at an API that takes 500 requests a second", () => {
     })
   )
 
+  it.effect("those that are asked for again after a flood do not keep it crowded", () =>
+    Effect.gen(function* () {
+      const queue = yield* given({ rate: 500 })
+      yield* arrive(queue, 1_000, { forged: 2_000 })
+      let before = 0
+      for (let ms = 0; ms < 10_000; ms += 250) {
+        if (ms === 5_000) before = queue.tell().readings
+        for (let one = 0; one < 8; one += 1) yield* Effect.forkChild(queue.event(queue.fresh("f")))
+        yield* arrive(queue, 250, { genuine: 20 })
+      }
+      assert.isAbove(before, 0)
+      assert.strictEqual(queue.tell().readings, before)
+    })
+  )
+
+  it.effect("a list that answers late once is read again soon", () =>
+    Effect.gen(function* () {
+      let answerMs = 20
+      const names: Array<string> = []
+      const queue = yield* given({
+        rate: 500,
+        list: () =>
+          Effect.suspend(() =>
+            Effect.delay(
+              Effect.sync(() => [...names]),
+              answerMs
+            )
+          )
+      })
+      yield* arrive(queue, 500, { forged: 1_000 })
+      answerMs = 2_000
+      yield* arrive(queue, 500, { forged: 1_000 })
+      answerMs = 20
+      yield* arrive(queue, 1_700, { forged: 1_000 })
+      const late = yield* Effect.forEach(
+        Array.from({ length: 5 }, () => queue.fresh("g")),
+        (name) => {
+          names.push(name)
+          return Effect.forkChild(queue.event(name))
+        }
+      )
+      yield* arrive(queue, 1_000, { forged: 1_000 })
+      assert.isBelow(p99(yield* settled(late)), 350)
+    })
+  )
+
   it.effect("who was approved a moment ago does not wait for half an hour of the list to be read", () =>
     Effect.gen(function* () {
       const approvedAt = new Map<string, number>()
