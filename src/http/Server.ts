@@ -1,6 +1,6 @@
 import { createServer, type RequestListener } from "node:http"
 import { type AddressInfo, Server as NetServer } from "node:net"
-import { Effect, Schema } from "effect"
+import { Cause, Effect, Schema } from "effect"
 
 /** The address cannot be listened on; the message says what to do. */
 export class ListenFailed extends Schema.TaggedError<ListenFailed>()("ListenFailed", {
@@ -33,6 +33,18 @@ export const listen = Effect.fnUntraced(function* (
   listener: RequestListener,
   drainMs = 10_000
 ) {
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  /** What is thrown here is of one request, and must not be the end of all. */
+  const guarded: RequestListener = (request, response) => {
+    try {
+      listener(request, response)
+    } catch (thrown) {
+      fork(Effect.logError("a request could not be handled", Cause.die(thrown)))
+      request.resume()
+      if (!response.headersSent) response.writeHead(500, { connection: "close" })
+      response.end()
+    }
+  }
   const server = yield* Effect.acquireRelease(
     Effect.callback<ReturnType<typeof createServer>, ListenFailed>((resume) => {
       const server = createServer(
@@ -44,16 +56,7 @@ export const listen = Effect.fnUntraced(function* (
           connectionsCheckingInterval: 1_000,
           maxHeaderSize: 16_384
         },
-        // What is thrown here is of one request, and must not be the end of all.
-        (request, response) => {
-          try {
-            listener(request, response)
-          } catch {
-            request.resume()
-            if (!response.headersSent) response.writeHead(500, { connection: "close" })
-            response.end()
-          }
-        }
+        guarded
       )
       server.once("error", (error: NodeJS.ErrnoException) =>
         resume(Effect.fail(new ListenFailed({ message: explain(options, error.code) })))
