@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, Schedule } from "effect"
 import type { Admin } from "kafkajs"
 import type { Connection } from "../postgres/Database.ts"
 import type { Place } from "../postgres/LogReader.ts"
@@ -54,6 +54,24 @@ export const replaced = Effect.fnUntraced(function* (
   }
   return found
 })
+
+/**
+ * `replaced`, believed only if it stays for so many looks: a commit is acknowledged before its markers are written, and a
+ * topic ends before it until then; so it may on a broker that was just restarted.
+ */
+export const replacedForGood = <E>(
+  connection: Connection,
+  now: Effect.Effect<Reached, E>,
+  known: Known,
+  { looks, everyMs }: { readonly looks: number; readonly everyMs: number }
+) =>
+  Effect.flatMap(now, (reached) => replaced(connection, reached, known)).pipe(
+    Effect.repeat({
+      schedule: Schedule.spaced(everyMs),
+      times: looks - 1,
+      while: (found) => found.length > 0
+    })
+  )
 
 /**
  * False where the newest fact that Postgres knows as published is younger than every record of its topic: Kafka came

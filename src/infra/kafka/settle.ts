@@ -5,7 +5,7 @@ import { failpoint } from "../../domain/Failpoint.ts"
 import type { Leadership } from "../postgres/LeaderLock.ts"
 import { isAheadOfServer, origin, type Place } from "../postgres/LogReader.ts"
 import { type BatchId, confirm, open, read, remove } from "../postgres/RelayCheckpoint.ts"
-import { holdsNewest, replaced } from "./Evidence.ts"
+import { holdsNewest, replacedForGood } from "./Evidence.ts"
 import { type FencedProducer, fence, peek } from "./Producer.ts"
 import { reachedOf, readEnds, type TopicEnds } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
@@ -31,6 +31,7 @@ export interface SettleOptions {
   readonly patienceMs: number
 }
 
+const LOOK_MS = 500
 const KAFKA_SEEMS_BEHIND: ReadonlySet<CheckpointRefused["reason"]> = new Set(["kafka_behind", "offset_gone"])
 
 /** Finds out where to go on, or refuses. Needs the lock; on return every earlier relay is fenced off in Kafka too. */
@@ -43,7 +44,7 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
     }).pipe(
       Effect.retry({
         while: (error) => error instanceof CheckpointRefused,
-        schedule: Schedule.spaced(500).pipe(Schedule.upTo({ duration: options.patienceMs }))
+        schedule: Schedule.spaced(LOOK_MS).pipe(Schedule.upTo({ duration: options.patienceMs }))
       })
     )
 
@@ -77,17 +78,25 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
         reason: "records_gone",
         explanation: `Kafka has forgotten the relay's offset, and does not hold the newest facts that were published: it was restored to an earlier time, or its topics were made anew. ${MEND}`
       })
-  for (const [partition, end] of yield* readEnds(admin, names)) ends.set(partition, end)
-  const reached = reachedOf(ends, names)
+  const look = Effect.map(readEnds(admin, names), (found) => {
+    for (const [partition, end] of found) ends.set(partition, end)
+    return reachedOf(ends, names)
+  })
   const anew =
     known === undefined
       ? []
-      : yield* replaced(leader.connection, reached, { ...known, before: confirmed?.reached })
+      : yield* replacedForGood(
+          leader.connection,
+          look,
+          { ...known, before: confirmed?.reached },
+          { looks: 1 + Math.ceil(options.patienceMs / LOOK_MS), everyMs: LOOK_MS }
+        )
   if (anew.length > 0)
     return yield* new CheckpointRefused({
       reason: "records_gone",
       explanation: `${anew.map((topic) => names[topic]).join(" and ")} holds less than was published to it: it was deleted and made anew. ${MEND}`
     })
+  const reached = known === undefined ? yield* look : reachedOf(ends, names)
   if (verdict._tag === "Begin" && reached.events + reached.outcomes > 0)
     return yield* new CheckpointRefused({
       reason: "postgres_empty",

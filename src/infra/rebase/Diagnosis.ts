@@ -1,6 +1,6 @@
 import { Effect, Result } from "effect"
 import type { Admin } from "kafkajs"
-import { holdsNewest, replaced } from "../kafka/Evidence.ts"
+import { holdsNewest, replacedForGood } from "../kafka/Evidence.ts"
 import { reachedOf, readEnds } from "../kafka/TopicEnds.ts"
 import type { TopicNames } from "../kafka/Topics.ts"
 import { CheckpointRefused, judge } from "../kafka/Verdict.ts"
@@ -38,7 +38,8 @@ export const diagnose = Effect.fnUntraced(function* (
         explanation: "The log knows transaction ids that this PostgreSQL has not reached."
       })
     if (!found.isMade) return null
-    const reached = reachedOf(yield* readEnds(admin, names), names)
+    const look = Effect.map(readEnds(admin, names), (ends) => reachedOf(ends, names))
+    const reached = yield* look
     if (success._tag === "Begin" && reached.events + reached.outcomes > 0)
       return new CheckpointRefused({
         reason: "postgres_empty",
@@ -57,7 +58,7 @@ export const diagnose = Effect.fnUntraced(function* (
     if (known !== undefined) {
       const from = success._tag === "Remove" ? (standing.confirmed ?? known) : known
       const before = standing.confirmed?.reached
-      const anew = yield* replaced(connection, reached, { ...from, before })
+      const anew = yield* replacedForGood(connection, look, { ...from, before }, { looks: 5, everyMs: 100 })
       if (anew.length > 0)
         return new CheckpointRefused({
           reason: "records_gone",
