@@ -19,6 +19,8 @@ const DRAIN_RATE = 20_000
 const VISIBLE_MS = 1_000
 /** Load after Kafka is back, in which the backlog should drain. */
 const AFTER_SECONDS = 60
+/** So long it must last to count. */
+const STEADY_MS = 5_000
 const LOOK_MS = 500
 /** Nothing more comes: a lease may have to run out first. */
 const QUIET_MS = 45_000
@@ -270,6 +272,9 @@ export const runOutage = async (
     isRight: remarks.length === 0,
     remarks: [
       ...remarks,
+      ...(backAt + again.second * 1000 > overAt - STEADY_MS
+        ? ["facts were not visible within a second again while the load went on"]
+        : []),
       ...(recordsPerSecond < DRAIN_RATE ? [`drained at fewer than ${DRAIN_RATE} records a second`] : []),
       ...(own?.isClean === true ? [`audit ${own.text}`] : [])
     ],

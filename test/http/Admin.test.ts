@@ -313,6 +313,7 @@ layer(house({ roles: ["ingress", "rescuer", "admin"] }), { excludeTestServices: 
           assert.match(metrics.text, /^oncegate_oldest_open_seconds\{endpoint="toss"\} [0-9.]+$/m)
           assert.match(metrics.text, /^oncegate_webhooks_total\{.*endpoint="paypal".*\} [1-9]/m)
           assert.match(metrics.text, /^oncegate_store_up 1$/m)
+          assert.match(metrics.text, /^oncegate_log_unpublished_seconds [0-9.]+$/m)
           for (const name of ["group_rows", "group_wait_seconds", "statement_seconds"])
             assert.match(
               metrics.text,
