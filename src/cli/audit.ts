@@ -8,7 +8,6 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { dataDirFlag } from "./DevService.ts"
 import { databaseUrlOf, knownEndpoint } from "./EventsOf.ts"
 import { json, ofEndpoint } from "./eventFlags.ts"
-import { inBackground } from "./inBackground.ts"
 import { kafkaOf } from "./KafkaOf.ts"
 import { database, unreachable } from "./Service.ts"
 
@@ -30,7 +29,6 @@ export const audit = Command.make(
     dataDir: dataDirFlag
   },
   Effect.fnUntraced(function* ({ dataDir, endpoint, json, limit, rebuild }) {
-    yield* inBackground
     const found = yield* databaseUrlOf(dataDir)
     yield* knownEndpoint(dataDir, endpoint)
     const kafka = yield* kafkaOf(dataDir, found.from)

@@ -1,11 +1,29 @@
+import { readdirSync } from "node:fs"
 import { setPriority } from "node:os"
-import { Effect } from "effect"
+
+/** Commands that go over everything while gates of the same machine may be at work, and that nobody waits for. */
+const LONG: ReadonlySet<string> = new Set(["audit", "keys rotate"])
+const NICE = 15
+
+/** On Linux each thread has a priority of its own; those of Node's that compile and collect garbage are there before us. */
+const threads = () => {
+  try {
+    return readdirSync("/proc/self/task").map(Number)
+  } catch {
+    return [0]
+  }
+}
 
 /** Steps back behind the gates of the same machine; where the system allows no such thing, all is as before. */
-export const inBackground = Effect.sync(() => {
-  try {
-    setPriority(15)
-  } catch {
-    // not ours to decide
-  }
-})
+export const inBackground = () => {
+  for (const thread of threads())
+    try {
+      setPriority(thread, NICE)
+    } catch {
+      // not ours to decide, or a thread that is gone
+    }
+}
+
+/** Whether this command steps back before it is even loaded. */
+export const isLong = ([first, second]: ReadonlyArray<string>) =>
+  LONG.has(`${first}`) || LONG.has(`${first} ${second}`)

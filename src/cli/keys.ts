@@ -10,7 +10,6 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { dataDirFlag } from "./DevService.ts"
 import { databaseUrlOf } from "./EventsOf.ts"
 import { json } from "./eventFlags.ts"
-import { inBackground } from "./inBackground.ts"
 import { database, unreachable } from "./Service.ts"
 import { table } from "./Table.ts"
 
@@ -73,7 +72,6 @@ const rotate = Command.make(
   "rotate",
   { json, dataDir: dataDirFlag },
   Effect.fnUntraced(function* ({ dataDir, json }) {
-    yield* inBackground
     const found = yield* databaseUrlOf(dataDir)
     const keys = yield* masterKeysOf(dataDir, found.from)
     const terminal = process.stderr.isTTY === true

@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Random, Schedule } from "effect"
+import { Clock, Context, Effect, Layer, Random, Schedule } from "effect"
 import { alarm } from "./Alarm.ts"
 import type { StoreUnavailable } from "./GateStore.ts"
 import { RetentionStore, type Swept } from "./RetentionStore.ts"
@@ -10,7 +10,7 @@ export interface RetentionOptions {
   readonly keyRetentionMs: number
   /** Between two rounds. */
   readonly everyMs: number
-  /** Between two batches: retention is never in a hurry, and the gate is. */
+  /** Between two batches, or as long as the last one took: retention is never in a hurry, and the gate is. */
   readonly pauseMs: number
 }
 
@@ -34,10 +34,11 @@ const drain = (batch: Effect.Effect<Swept, StoreUnavailable>, pauseMs: number) =
   Effect.gen(function* () {
     let deleted = 0
     while (true) {
+      const begun = yield* Clock.currentTimeMillis
       const swept = yield* batch
       deleted += swept.deleted
       if (!swept.more) return deleted
-      yield* Effect.sleep(pauseMs)
+      yield* Effect.sleep(Math.max(pauseMs, (yield* Clock.currentTimeMillis) - begun))
     }
   })
 

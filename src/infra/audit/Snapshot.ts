@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import { type Connection, Database } from "../postgres/Database.ts"
 import type { DatabaseError } from "../postgres/DatabaseError.ts"
+import { unhurried } from "../postgres/unhurried.ts"
 
 /** Rows that are in memory at once. */
 const PAGE = 2_000
@@ -41,7 +42,7 @@ export const open = Effect.fnUntraced(function* (mode: "READ ONLY" | "READ WRITE
       const cursor = `audit_${cursors}`
       yield* connection.query(`audit ${name}`, `DECLARE ${cursor} NO SCROLL CURSOR FOR ${text}`, parameters)
       while (true) {
-        const rows = yield* connection.query(`audit ${name}`, `FETCH ${PAGE} FROM ${cursor}`)
+        const rows = yield* unhurried(connection.query(`audit ${name}`, `FETCH ${PAGE} FROM ${cursor}`))
         if (rows.length > 0) yield* onPage(rows as ReadonlyArray<never>)
         if (rows.length < PAGE) break
       }
