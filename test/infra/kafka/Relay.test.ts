@@ -86,6 +86,26 @@ describe.concurrent("what is in the log", () => {
     expect((await checkpoint(world)).length).toBe(2)
   })
 
+  it("is looked for at once when the gate beside it says so, and not only now and then", async ({
+    world
+  }) => {
+    await prepare(world.sql, 1)
+    const relay = world.startRelay({ pace: { busyMs: 60_000, idleMs: 60_000 } })
+    await relay.until(({ backlog, state }) => state === "active" && backlog === 0)
+    await writeOne(world.sql, "P1")
+    relay.raise()
+    await relay.until(isCaughtUp(2), 15_000)
+  })
+
+  it("has its offset written anew while nothing happens, before Kafka forgets it", async ({ world }) => {
+    await prepare(world.sql, 1)
+    await writeOne(world.sql, "P1")
+    const relay = world.startRelay({ pace: { recommitMs: 300 } })
+    await relay.until(isCaughtUp(2))
+    const { transactions } = await relay.status()
+    await relay.until((status) => status.transactions >= transactions + 2)
+  })
+
   it("fits into Kafka's batches, though a burst shares one key", async ({ world }) => {
     await world.sql`
       INSERT INTO webhook_event_log (provider, dedup_key, version, type, data)

@@ -85,6 +85,43 @@ describe.concurrent("the checkpoint", () => {
     expect((await facts(world, 5)).length).toBe(5)
   })
 
+  const forgetOffset = async (world: World) => {
+    const admin = world.kafka.admin()
+    await admin.connect()
+    await admin.deleteGroups([world.names.group])
+    await admin.disconnect()
+  }
+
+  it("refuses an emptied database behind topics in use, though Kafka forgot who wrote to them", async ({
+    world
+  }) => {
+    await publishSome(world)
+    await forgetOffset(world)
+    await world.sql`DELETE FROM relay_checkpoint`
+    const { status } = await restarted(world, "refused")
+    expect(status.reason?.explanation).toMatch(/^postgres_empty/)
+    expect((await facts(world, 5)).length).toBe(5)
+  })
+
+  it("refuses a Kafka that forgot the offset and lacks the newest fact: it came back from a backup", async ({
+    world
+  }) => {
+    await publishSome(world)
+    await forgetOffset(world)
+    // As if that fact had been published an hour after all that the topic holds.
+    await world.sql`ALTER TABLE webhook_event_log DISABLE TRIGGER webhook_event_log_append_only`
+    await world.sql`UPDATE webhook_event_log SET at = at + interval '1 hour'`
+    const { status } = await restarted(world, "refused")
+    expect(status.reason?.explanation).toMatch(/^records_gone/)
+  })
+
+  it("refuses a dump of another server, whose transactions it cannot tell apart", async ({ world }) => {
+    await publishSome(world)
+    await world.sql`UPDATE relay_checkpoint SET to_snapshot = '9000000000000:9000000000000:'`
+    const { status } = await restarted(world, "refused")
+    expect(status.reason?.explanation).toMatch(/^dump_of_other_server/)
+  })
+
   it("does not disturb the rightful relay from a copy of its database", async ({ world }) => {
     await prepare(world.sql, 5)
     const rightful = world.startRelay()
@@ -163,6 +200,23 @@ describe.concurrent("trouble", () => {
     await relay.until(isCaughtUp(4))
     expect(await countFacts(world.sql, await facts(world, 2))).toEqual(NOTHING_WRONG)
     await admin.disconnect()
+  })
+
+  it("stops before an event of a later version, and before a fact of an endpoint that nobody knows", async ({
+    world
+  }) => {
+    await world.sql`INSERT INTO webhook_event_log (provider, dedup_key, version, type, type_version, data)
+                    VALUES ('paypal', 'ev_later', 1, 'Completed', 2, '{}')`
+    await writeBulk(world.sql, 1)
+    const relay = world.startRelay()
+    const { reason } = await relay.until(({ state }) => state === "stopped")
+    expect(reason?.code).toBe("relay_log_version_unknown")
+    await world.sql`ALTER TABLE webhook_event_log DISABLE TRIGGER webhook_event_log_append_only`
+    await world.sql`UPDATE webhook_event_log SET type_version = 1, provider = 'stripe'`
+    await relay.until((status) => status.reason?.code === "relay_endpoint_unknown")
+    await world.sql`UPDATE webhook_event_log SET provider = 'paypal'`
+    await relay.until(isCaughtUp(3))
+    expect((await facts(world, 1)).length).toBe(1)
   })
 
   it("names topics that are weaker than they should be", async ({ world }) => {
