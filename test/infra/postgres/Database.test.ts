@@ -86,3 +86,54 @@ it.live("every session waits for its commits to be on disk, whatever the server'
     })
   )
 )
+
+it.live(
+  "every session has limits on the server's side: for a statement, a lock, and a transaction left open",
+  () =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const { url } = yield* Effect.promise(postgresService)
+        const { claims, completions, session } = yield* Database.make({
+          url: Redacted.make(url),
+          claimConnections: 1,
+          completionConnections: 1,
+          statementTimeoutMs: 5_000
+        })
+        for (const { query } of [claims, completions, yield* session("test")]) {
+          const rows = yield* query<{ name: string; setting: string }>(
+            "limits",
+            `SELECT name, setting FROM pg_settings WHERE name IN
+             ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout') ORDER BY name`
+          )
+          assert.deepStrictEqual(
+            rows.map(({ name, setting }) => `${name} ${setting}`),
+            ["idle_in_transaction_session_timeout 2000", "lock_timeout 2000", "statement_timeout 5000"]
+          )
+        }
+      })
+    )
+)
+
+it.live("a server that takes no writes keeps no connection: the next one may lead to the primary", () =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const given = new URL((yield* Effect.promise(postgresService)).url)
+      given.searchParams.set("default_transaction_read_only", "on")
+      const { claims } = yield* Database.make({
+        url: Redacted.make(given.href),
+        claimConnections: 1,
+        completionConnections: 1,
+        statementTimeoutMs: 5_000
+      })
+      const backend = Effect.map(
+        claims.query<{ pid: number }>("backend", "SELECT pg_backend_pid() AS pid"),
+        ([row]) => row?.pid
+      )
+      const first = yield* backend
+      assert.strictEqual(yield* backend, first)
+      const refused = yield* Effect.flip(claims.query("write", "CREATE TABLE never ()"))
+      assert.strictEqual(refused.code, "25006")
+      assert.notStrictEqual(yield* backend, first)
+    })
+  )
+)

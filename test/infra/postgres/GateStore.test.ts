@@ -1,8 +1,8 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Fiber, Layer } from "effect"
 import { StoreUnavailable } from "../../../src/domain/GateStore.ts"
 import { startCuttingProxy } from "../../support/CuttingProxy.ts"
-import { migratedSchema } from "../../support/Gate.ts"
+import { migratedSchema, until } from "../../support/Gate.ts"
 import { claimed, delivery, endpoint, fact, openStore, proving } from "../../support/Store.ts"
 
 class Schema extends Context.Service<Schema, Effect.Success<typeof migratedSchema>>()("test/Schema") {
@@ -94,6 +94,33 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
         assert.strictEqual(proxy.cuts(), 1)
         assert.strictEqual(claim.fence, 1)
         assert.deepStrictEqual(yield* logOf("ev_lost_reply"), ["Claimed"])
+      })
+    )
+
+    it.effect("a second body under a transmission that another gate is about to commit is forged", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const store = yield* openStore(url)
+        const other = yield* Effect.promise(() => sql.reserve())
+        const [{ pid }] = yield* Effect.promise(
+          () => other<[{ pid: number }]>`SELECT pg_backend_pid() AS pid`
+        )
+        yield* Effect.promise(() => other`BEGIN`)
+        yield* Effect.promise(
+          () => other`INSERT INTO webhook_transmissions (provider, transmission_id, crc32, request_hash)
+                      VALUES ('paypal', 'tr_race', 1, 'of another body')`
+        )
+        const claim = yield* Effect.forkChild(
+          store.claim(delivery("ev_tr_race", "forged", { transmission: "tr_race" }))
+        )
+        yield* until(
+          async () =>
+            (await sql`SELECT FROM pg_stat_activity WHERE ${pid} = ANY (pg_blocking_pids(pid))`).length > 0
+        )
+        yield* Effect.promise(() => other`COMMIT`)
+        other.release()
+        assert.deepStrictEqual(yield* Fiber.join(claim), { _tag: "Forged" })
+        assert.isEmpty(yield* rows("ev_tr_race"))
       })
     )
 
@@ -302,32 +329,34 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
       })
     )
 
-    it.effect("a withdrawal that waits for a statement together with its deposit is booked in the next one", () =>
-      Effect.gen(function* () {
-        const { sql, url } = yield* Schema
-        // One connection: their statements come one after the other.
-        const store = yield* openStore(url, { connections: 1 })
-        const [deposit, withdrawal] = yield* Effect.all([
-          claimed(store, delivery("ev_moment_received")),
-          claimed(store, delivery("ev_moment_withdrawn"))
-        ])
-        const about = { payment_reference: "pk_moment" }
-        const withdrawn = { ...fact("deposit:pk_moment:withdrawn:t2"), ...about }
-        yield* Effect.all(
-          [
-            store.complete(deposit, proving({ ...fact("deposit:pk_moment:received:t1"), ...about })),
-            store.complete(withdrawal, {
-              ...proving(),
-              facts: [{ fact: withdrawn, onlyAfter: "deposit:pk_moment:received:" }]
-            })
-          ],
-          { concurrency: "unbounded" }
-        )
-        const booked = yield* Effect.promise(
-          () => sql`SELECT 1 FROM billing_effects WHERE effect_key LIKE 'deposit:pk_moment:%'`
-        )
-        assert.strictEqual(booked.length, 2)
-      })
+    it.effect(
+      "a withdrawal that waits for a statement together with its deposit is booked in the next one",
+      () =>
+        Effect.gen(function* () {
+          const { sql, url } = yield* Schema
+          // One connection: their statements come one after the other.
+          const store = yield* openStore(url, { connections: 1 })
+          const [deposit, withdrawal] = yield* Effect.all([
+            claimed(store, delivery("ev_moment_received")),
+            claimed(store, delivery("ev_moment_withdrawn"))
+          ])
+          const about = { payment_reference: "pk_moment" }
+          const withdrawn = { ...fact("deposit:pk_moment:withdrawn:t2"), ...about }
+          yield* Effect.all(
+            [
+              store.complete(deposit, proving({ ...fact("deposit:pk_moment:received:t1"), ...about })),
+              store.complete(withdrawal, {
+                ...proving(),
+                facts: [{ fact: withdrawn, onlyAfter: "deposit:pk_moment:received:" }]
+              })
+            ],
+            { concurrency: "unbounded" }
+          )
+          const booked = yield* Effect.promise(
+            () => sql`SELECT 1 FROM billing_effects WHERE effect_key LIKE 'deposit:pk_moment:%'`
+          )
+          assert.strictEqual(booked.length, 2)
+        })
     )
 
     it.effect("a withdrawal is booked only where a deposit was received", () =>
