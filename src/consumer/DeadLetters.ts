@@ -118,6 +118,8 @@ export const make = Effect.fnUntraced(function* (kafka: Kafka, topic: string, gr
               configEntries: [
                 { name: "cleanup.policy", value: "delete" },
                 { name: "retention.ms", value: "-1" },
+                // What filled a batch to the broker's limit still fits in with our headers.
+                { name: "max.message.bytes", value: "2097152" },
                 { name: "min.insync.replicas", value: brokers.length >= 3 ? "2" : "1" }
               ]
             }

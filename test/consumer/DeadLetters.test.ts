@@ -139,6 +139,52 @@ describe.concurrent("a record that cannot be handled", { timeout: 60_000 }, () =
     expect(numbersOf(await world.effects())).toEqual({ P1: [2] })
   })
 
+  it("is one of anybody's making: each goes to the dead letters, and the next good one is handled", async ({
+    world
+  }) => {
+    const headers = (change: Readonly<Record<string, unknown>>) => ({
+      ...record("P1", 1),
+      headers: Object.fromEntries(
+        Object.entries({ ...record("P1", 1).headers, ...change }).filter(([, value]) => value !== undefined)
+      )
+    })
+    const bad = [
+      { ...record("P1", 1), value: null },
+      record("P1", 1, { value: "" }),
+      record("P1", 1, { value: "{" }),
+      record("P1", 1, { value: "\uFEFF{}" }),
+      record("P1", 1, { value: "[".repeat(100_000) }),
+      record("P1", 1, { value: "[".repeat(100_000) + "]".repeat(100_000) }),
+      record("P1", 1, { data: { amount: { value: 10.5, currency: "EUR" } } }),
+      { ...record("P1", 1), value: Buffer.from([0xff, 0xfe, 0x00]) },
+      // As much as the broker takes: the letter, with its headers, is more.
+      record("P1", 1, { value: "x".repeat(1_048_000) }),
+      headers({ ce_id: "" }),
+      headers({ ce_id: "a\0b" }),
+      headers({ ce_id: "x".repeat(5_000) }),
+      headers({ ce_id: undefined }),
+      headers({ ce_type: "billing payment" }),
+      headers({ ce_type: undefined }),
+      headers({ ce_source: undefined }),
+      headers({ ce_sequence: "-1", ce_id: "\u00e9" }),
+      { ...headers({ ce_type: "a\0b" }), key: "\0" },
+      { ...headers({ ce_type: "a\0b" }), key: null },
+      { key: null, value: null }
+    ]
+    for (const one of bad) await world.send([one as unknown as ReturnType<typeof record>])
+    await world.send([record("P1", 2)])
+    const consumer = await world.start()
+    await waitFor("effects", world.effects, (effects) => effects.length >= 1)
+    await waitFor(
+      "letters",
+      () => consumer.status().counts,
+      ({ deadLettered }) => deadLettered >= bad.length
+    )
+    expect(numbersOf(await world.effects())).toEqual({ P1: [2] })
+    expect(await world.read(`dlq.${world.groupId}`, bad.length)).toHaveLength(bad.length)
+    await waitFor("committed", world.committed, (sum) => sum === bad.length + 1)
+  })
+
   it("is told by its data, its type or its missing id; what is unknown in known types passes", async ({
     world
   }) => {

@@ -8,12 +8,16 @@ import { mutated } from "./bad/mutated.ts"
 import { send, sendBytes } from "./bad/raw.ts"
 
 /** Who sends for ever, from the first case on: the limits are for the last one to see. */
-class Slow extends Context.Service<Slow, Promise<ReadonlyArray<number>>>()("test/Slow") {}
+class Slow extends Context.Service<
+  Slow,
+  Promise<ReadonlyArray<{ readonly status: number; readonly seconds: number }>>
+>()("test/Slow") {}
 const slow = Layer.effect(
   Slow,
   Effect.map(House, ({ gate: { url } }) => {
     const head = `POST /webhooks/toss HTTP/1.1\r\nhost: ${new URL(url).host}\r\n`
     const body = `${head}content-type: application/json\r\n`
+    const begun = performance.now()
     return Promise.all(
       (
         [
@@ -21,7 +25,10 @@ const slow = Layer.effect(
           [`${body}content-length: 5000\r\n\r\n`, "x"],
           [`${body}transfer-encoding: chunked\r\n\r\n`, "1\r\nx\r\n"]
         ] as const
-      ).map(async ([first, then]) => (await sendBytes(url, Buffer.from(first), false, then)).status)
+      ).map(async ([first, then]) => {
+        const { status } = await sendBytes(url, Buffer.from(first), false, then)
+        return { status, seconds: (performance.now() - begun) / 1_000 }
+      })
     )
   })
 )
