@@ -5,7 +5,7 @@ import { newSeed } from "../../src/infra/simulator/World.ts"
 import { House, house } from "../support/House.ts"
 import { cases } from "./bad/cases.ts"
 import { mutated } from "./bad/mutated.ts"
-import { send, sendBytes } from "./bad/raw.ts"
+import { bytesOf, send, sendBytes } from "./bad/raw.ts"
 
 /** Who sends for ever, from the first case on: the limits are for the last one to see. */
 class Slow extends Context.Service<
@@ -59,12 +59,45 @@ layer(Layer.provideMerge(slow, house()), { excludeTestServices: true, timeout: "
         })
     )
 
+    it.effect("a body that breaks off is none, though what came of it could be read", () =>
+      Effect.gen(function* () {
+        const { gate, providers } = yield* House
+        const body = Buffer.from(
+          '{"eventType":"PAYMENT_STATUS_CHANGED","data":{"paymentKey":"half","status":"DONE","lastTransactionKey":"t"}}'
+        )
+        const bytes = bytesOf(gate.url, {
+          path: "/webhooks/toss",
+          headers: [
+            ["content-type", "application/json"],
+            ["content-length", String(body.length + 1)]
+          ],
+          body
+        })
+        assert.include([0, 400], (yield* Effect.promise(() => sendBytes(gate.url, bytes, true))).status)
+        // A whole one after it: by then the half one would have its row.
+        const whole = providers.capture()
+        yield* Effect.promise(() =>
+          send(gate.url, {
+            path: "/webhooks/paypal",
+            headers: Object.entries(whole.copies[0]!),
+            body: whole.body
+          })
+        )
+        const rows = yield* Effect.promise(
+          () => gate.sql`SELECT FROM webhook_dedup_events WHERE dedup_key LIKE 'pkey\\_half:%'`
+        )
+        assert.isEmpty([...rows])
+      })
+    )
+
     it.effect("who sends a header, a body or chunks letter by letter is cut off", () =>
       Effect.gen(function* () {
         // 0: closed before the answer could be read.
         const answers = yield* Effect.flatMap(Slow, (ended) => Effect.promise(() => ended))
-        for (const status of answers) assert.include([0, 408], status)
         assert.strictEqual(answers.length, 3)
+        for (const { status } of answers) assert.include([0, 408], status)
+        const [headers, body] = answers
+        assert.isBelow(headers!.seconds, body!.seconds - 5)
       })
     )
 

@@ -1,6 +1,7 @@
 // One mechanism removed in each: what is taken away, how, and the tests that must fail for it. `npm run mutants` makes them in
 // a copy of the project; test/mutants/Mutants.test.ts holds that every edit still applies.
 
+import { beyond } from "./beyond.ts"
 import { GATE_STORE, INGRESS, outside } from "./outside.ts"
 
 const MODEL = "test/model/Model.test.ts"
@@ -390,4 +391,4 @@ const inside: ReadonlyArray<Mutant> = [
   }
 ]
 
-export const mutants: ReadonlyArray<Mutant> = [...inside, ...outside]
+export const mutants: ReadonlyArray<Mutant> = [...inside, ...outside, ...beyond]

@@ -80,7 +80,8 @@ const secret = (least: number) => (text: string) =>
 const kafka = (read: EnvironmentReader, needed: boolean): Settings["kafka"] => {
   const brokers = (text: string) => {
     const list = text.split(",").map((part) => part.trim())
-    return list.every((part) => /^[^\s:]+:\d{1,5}$/.test(part)) ? list : undefined
+    const isBroker = (part: string) => /^[^\s:]+:\d{1,5}$/.test(part) && Number(part.split(":")[1]) <= 65_535
+    return list.every(isBroker) ? list : undefined
   }
   const expected = "host:port, or several with commas"
   const list = needed

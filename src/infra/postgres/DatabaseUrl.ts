@@ -23,6 +23,15 @@ const firstHost = (text: string) => {
     : { hosts, one: `${before}${hosts.split(",", 1)[0]}${after}` }
 }
 
+/** The driver decodes name and password, and throws where a percent sign stands for itself. */
+const isDecodable = (text: string) => {
+  try {
+    return decodeURIComponent(text) !== ""
+  } catch {
+    return false
+  }
+}
+
 /**
  * Reads a `DATABASE_URL`. Of libpq's parameters for TLS it knows `sslmode` (`disable`, the default; `require`: encrypted,
  * to whomever; `verify-full`: to the host that is named, by its certificate) and `sslrootcert`, a PEM file of the
@@ -31,7 +40,7 @@ const firstHost = (text: string) => {
 export const readDatabaseUrl = (text: string): DatabaseUrl | { readonly expected: string } => {
   const { hosts, one } = firstHost(text)
   const url = URL.canParse(one) ? new URL(one) : undefined
-  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol))
+  if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol) || !isDecodable(url.href))
     return { expected: "postgres://user:password@host:port/database" }
   const forDriver = () =>
     hosts === undefined ? url.href : url.href.replace(/^(\w+:\/\/(?:[^@/?]*@)?)[^/?]*/, `$1${hosts}`)

@@ -47,6 +47,7 @@ describe("what a production gate refuses to start with", () => {
     ],
     ["confirmation without credentials", { PAYPAL_CONFIRM: "money" }, "PAYPAL_CONFIRM"],
     ["a password in clear", { ...sasl, KAFKA_SASL_MECHANISM: "plain" }, "KAFKA_SASL_MECHANISM"],
+    ["a broker's port that is none", { KAFKA_BROKERS: "kafka.example:99999" }, "KAFKA_BROKERS"],
     ["no brokers for a relay", { KAFKA_BROKERS: undefined }, "KAFKA_BROKERS"],
     ["no provider", { PAYPAL_WEBHOOK_ID: undefined, TOSS_SECRET_KEY: undefined }, "no endpoint"],
     ["a memory shorter than redelivery", { KEY_RETENTION_DAYS: "33" }, "KEY_RETENTION_DAYS"],

@@ -27,5 +27,9 @@ describe("a database's URL", () => {
   it("says what it must be, never what it was", () => {
     for (const text of ["", "mysql://secret@a/b", "postgres://secret:x@a:b:c/db", "nonsense secret"])
       assert.notInclude(urlOf(text), "secret")
+    // A percent sign that stands for itself: the driver would throw.
+    assert.deepStrictEqual(readDatabaseUrl("postgres://u:100%zz@a/db"), {
+      expected: "postgres://user:password@host:port/database"
+    })
   })
 })

@@ -1,0 +1,260 @@
+// What nobody had looked for when the others were written: each of these survived once, and has a test since.
+import type { Mutant } from "./mutants.ts"
+
+const CERTIFICATES = "test/infra/providers/PayPalVerification.test.ts"
+const GUARDED = "test/infra/providers/Guarded.test.ts"
+const LOCKS = "test/infra/postgres/LockOrder.test.ts"
+const START = "test/cli/start.test.ts"
+const SESSIONS = "test/infra/postgres/Database.test.ts"
+const FENCE = "test/infra/kafka/Fence.test.ts"
+const TROUBLE = "test/infra/kafka/RelayTrouble.test.ts"
+const STORE = "test/infra/postgres/GateStore.test.ts"
+const BAD = "test/e2e/BadInputs.test.ts"
+
+/** `rest`: what of the test's name is put together elsewhere. */
+const mutant = (
+  name: string,
+  without: string,
+  file: string,
+  [find, replace]: readonly [find: string, replace: string],
+  [caughtBy, stands, rest = ""]: readonly [file: string, stands: string, rest?: string]
+): Mutant => ({
+  name,
+  without,
+  edits: [{ file, find, replace }],
+  caught: [{ file: caughtBy, test: `${stands}${rest}`, stands }]
+})
+
+const unordered = (of: string, file: string, find: string, replace: string) =>
+  mutant(
+    `${of.replace(" ", "-")}-in-any-order`,
+    `a group takes its ${of} in the order in which they came, and groups may deadlock`,
+    `src/infra/postgres/${file}Statement.ts`,
+    [find, replace],
+    [LOCKS, of, ": while it waits for the first, the last is free"]
+  )
+const LOCKED = "   ORDER BY e.provider, e.dedup_key\n     FOR UPDATE OF e\n), "
+const UNLOCKED = "     FOR UPDATE OF e\n), "
+
+export const beyond: ReadonlyArray<Mutant> = [
+  unordered(
+    "claims",
+    "claim",
+    "   ORDER BY provider, dedup_key\n  ON CONFLICT (provider",
+    "  ON CONFLICT (provider"
+  ),
+  unordered("transmissions", "claim", "   ORDER BY provider, transmission_id, crc32\n", ""),
+  unordered("re-claims", "reclaim", `${LOCKED}u AS (`, `${UNLOCKED}u AS (`),
+  unordered("completions", "complete", `${LOCKED}c AS (`, `${UNLOCKED}c AS (`),
+  unordered("booked effects", "complete", "FROM wanted ORDER BY provider, effect_key", "FROM wanted"),
+  unordered(
+    "heartbeats",
+    "fail",
+    `${LOCKED}c AS (\n  UPDATE webhook_dedup_events e SET lease`,
+    `${UNLOCKED}c AS (\n  UPDATE webhook_dedup_events e SET lease`
+  ),
+  mutant(
+    "facts-of-one-payment-together",
+    "facts of one payment share a statement, and one that depends on another does not see it",
+    "src/infra/postgres/PostgresGateStore.ts",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the source has it so
+    ["      ...row.facts.map(({ payment }) => `${row.provider}\\tof ${payment}`)\n", ""],
+    [STORE, "a withdrawal that waits for a statement together with its deposit is booked in the next one"]
+  ),
+  mutant(
+    "transmission-race-not-repeated",
+    "a transmission that another gate commits at this moment is taken for a new one",
+    "src/infra/postgres/claimStatement.ts",
+    ["seen.request_hash IS NULL THEN oncegate_repeat('transmission')", "seen.request_hash IS NULL THEN true"],
+    [STORE, "a second body under a transmission that another gate is about to commit is forged"]
+  ),
+  mutant(
+    "no-statement-timeout",
+    "the server ends no statement of a gate that is gone",
+    "src/infra/postgres/Database.ts",
+    ["    statement_timeout: options.statementTimeoutMs,\n", ""],
+    [
+      SESSIONS,
+      "every session has limits on the server's side: for a statement, a lock, and a transaction left open"
+    ]
+  ),
+  mutant(
+    "standby-kept",
+    "a connection to a server that takes no writes is kept",
+    "src/infra/postgres/DatabaseError.ts",
+    ['severity === "ERROR" && code !== READ_ONLY', 'severity === "ERROR"'],
+    [SESSIONS, "a server that takes no writes keeps no connection: the next one may lead to the primary"]
+  ),
+  mutant(
+    "fsync-not-asked-for",
+    "a gate starts on a database that forgets what it confirmed",
+    "src/cli/Service.ts",
+    ['if (row?.fsync !== "on")', 'if (row?.fsync === "")'],
+    [START, "on a database that would lose what it confirmed"]
+  ),
+  mutant(
+    "pending-migrations-taken",
+    "a gate starts on the schema of an earlier version",
+    "src/cli/Service.ts",
+    ["if (pending.length > 0)", "if (pending.length > 1_000)"],
+    [START, "while migrations are pending"]
+  ),
+  mutant(
+    "later-schema-taken",
+    "a gate starts on the schema of a later version",
+    "src/infra/postgres/Migrations.ts",
+    [
+      "if (file === undefined)\n      return",
+      'if (file === undefined) continue\n    if (name === "")\n      return'
+    ],
+    [START, "on the schema of a later version"]
+  ),
+  mutant(
+    "live-and-test-under-one-name",
+    "an endpoint may change its environment",
+    "src/infra/postgres/Endpoints.ts",
+    [" || row.environment !== endpoint.environment", ""],
+    [START, "with an endpoint that was of another environment"]
+  ),
+  mutant(
+    "not-ready-not-said",
+    "a gate that ends says that it is ready",
+    "src/cli/Service.ts",
+    ["if (ingress.isDraining()) return false\n", ""],
+    ["test/http/Drain.test.ts", "says first that it is not ready, to whoever still holds a connection"]
+  ),
+  mutant(
+    "parents-not-compared",
+    "a refund told again may be one of another payment",
+    "src/domain/BillingFact.ts",
+    ['    fact.parent_reference ?? ""\n', '    ""\n'],
+    [
+      "test/infra/providers/FactDrafts.test.ts",
+      "told with two amounts, currencies or parents it is nothing that can be booked"
+    ]
+  ),
+  mutant(
+    "forgeries-trip-the-breaker",
+    "events that the API does not know count as its failures: whoever posts five stops a provider",
+    "src/infra/providers/Guarded.ts",
+    ['  "provider_unauthorized"\n', '  "provider_unauthorized",\n  "unconfirmed"\n'],
+    [GUARDED, "events that the API does not know, or that are at fault themselves, do not trip it"]
+  ),
+  mutant(
+    "put-off-counts-as-an-answer",
+    "an event that was put off without a question counts as an answer of the API",
+    "src/infra/providers/Guarded.ts",
+    ['if (error?.code === "provider_busy") return', 'if (error?.code === "shutdown") return'],
+    [GUARDED, "events that were put off without a question are no sign that the API works"]
+  ),
+  mutant(
+    "authority-for-ever",
+    "an authority's certificate is believed after it expired",
+    "src/infra/providers/PayPalCertificateChain.ts",
+    ["Math.min(Date.parse(leaf.validTo), Date.parse(issuer.validTo))", "Date.parse(leaf.validTo)"],
+    [CERTIFICATES, "an authority that had expired when it signed", ": SignatureInvalid certificate_expired"]
+  ),
+  mutant(
+    "certificate-of-any-key",
+    "a certificate's key may be of any kind",
+    "src/infra/providers/PayPalCertificateChain.ts",
+    ['leaf.publicKey.asymmetricKeyType !== "rsa"', "leaf.publicKey.asymmetricKeyType === undefined"],
+    [CERTIFICATES, "a key that is not RSA", ": SignatureInvalid certificate_key"]
+  ),
+  {
+    name: "messages-of-errors-logged",
+    without: "an error is logged with its message, which can quote a body",
+    edits: [
+      {
+        file: "src/infra/telemetry/Logs.ts",
+        find: "      kind: reason._tag.toLowerCase(),\n",
+        replace: "      kind: reason._tag.toLowerCase(),\n      text: String((error as Error)?.message),\n"
+      }
+    ],
+    caught: [
+      {
+        file: "test/infra/telemetry/Logs.test.ts",
+        test: "json: an error is told by class, code and place, and nothing else of it",
+        stands: "an error is told by class, code and place, and nothing else of it"
+      }
+    ]
+  },
+  mutant(
+    "slow-headers-waited-for",
+    "a sender may take its time over the headers",
+    "src/http/Server.ts",
+    ["headersTimeout: 5_000", "headersTimeout: 0"],
+    [BAD, "who sends a header, a body or chunks letter by letter is cut off"]
+  ),
+  mutant(
+    "half-a-body-taken",
+    "what came of a body that broke off is taken for all of it",
+    "src/http/readBody.ts",
+    [
+      '  request.on("error", () => end("aborted"))\n  request.on("close", () => end("aborted"))',
+      '  request.on("error", () => end(Buffer.concat(chunks)))\n  request.on("close", () => end(Buffer.concat(chunks)))'
+    ],
+    [BAD, "a body that breaks off is none, though what came of it could be read"]
+  ),
+  mutant(
+    "misspelled-acts-done",
+    "an act with a field that nobody knows is done without it",
+    "src/http/AdminApi.ts",
+    ['  .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error" })\n', ""],
+    ["test/http/Admin.test.ts", "in bulk, after a dry run that changes nothing"]
+  ),
+  mutant(
+    "barrier-not-read-back",
+    "an offset is believed before the barrier behind it is seen",
+    "src/infra/kafka/Producer.ts",
+    ["found.barrier?.nonce === barrier ?", 'barrier !== "" ?'],
+    [FENCE, "an old offset is not believed of a broker", " that does not show the barrier yet"]
+  ),
+  mutant(
+    "transactional-id-of-its-own",
+    "each relay has a transactional id of its own, and fences nobody",
+    "src/infra/kafka/Producer.ts",
+    ["transactionalId: names.transactionalId,", "transactionalId: names.transactionalId + randomUUID(),"],
+    [
+      FENCE,
+      "fences first, under the one id of all relays; offsets are of the transaction that they stand for"
+    ]
+  ),
+  mutant(
+    "emptied-database-begins-anew",
+    "an emptied database begins behind topics in use",
+    "src/infra/kafka/settle.ts",
+    [
+      'verdict._tag === "Begin" && (yield* isInUse(admin, names))',
+      'verdict._tag === "Begin" && names.group === ""'
+    ],
+    [TROUBLE, "refuses an emptied database behind topics in use, though Kafka forgot who wrote to them"]
+  ),
+  mutant(
+    "old-backup-of-kafka-taken",
+    "a Kafka that came back without its newest facts is gone on with",
+    "src/infra/kafka/settle.ts",
+    [
+      "if (!(yield* holdsNewest(leader.connection, admin, names, verdict.from.place)))",
+      'if (names.group === "")'
+    ],
+    [TROUBLE, "refuses a Kafka that forgot the offset and lacks the newest fact: it came back from a backup"]
+  ),
+  mutant(
+    "later-events-published",
+    "events of a later version are published as this one reads them",
+    "src/infra/kafka/copy.ts",
+    ["if (type_version !== 1)", "if (type_version < 1)"],
+    [TROUBLE, "stops before an event of a later version, and before a fact of an endpoint that nobody knows"]
+  ),
+  mutant(
+    "offset-left-to-expire",
+    "an idle relay's offset is not written anew",
+    "src/infra/kafka/copy.ts",
+    ["startedMs - saved.atMs >= pace.recommitMs", "startedMs < 0"],
+    [
+      "test/infra/kafka/Relay.test.ts",
+      "has its offset written anew while nothing happens, before Kafka forgets it"
+    ]
+  )
+]
