@@ -178,6 +178,28 @@ layer(house(), { excludeTestServices: true, timeout: "3 minutes" })("the ingress
         })
     )
 
+    it.effect("keeps a trace that has the form of one, and no other text of the sender's", () =>
+      Effect.gen(function* () {
+        const { gate, providers } = yield* House
+        const genuine = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        for (const [traceparent, kept] of [
+          [genuine, genuine],
+          [`${genuine}-${SENTINEL}`, null],
+          [SENTINEL, null]
+        ] as const) {
+          const { body, copies, dedupKey } = providers.capture()
+          yield* post(paypal(gate), { ...copies[0]!, traceparent }, body)
+          const rows = yield* Effect.promise(
+            () => gate.sql`SELECT DISTINCT trace FROM webhook_event_log WHERE dedup_key = ${dedupKey}`
+          )
+          assert.deepStrictEqual(
+            rows.map(({ trace }) => trace),
+            [kept]
+          )
+        }
+      })
+    )
+
     it.effect("quarantines a verified body that is no JSON object: kept, alarmed, answered 200", () =>
       Effect.gen(function* () {
         const { gate, providers } = yield* House

@@ -197,6 +197,13 @@ export const beyond: ReadonlyArray<Mutant> = [
     [BAD, "a body that breaks off is none, though what came of it could be read"]
   ),
   mutant(
+    "any-text-for-a-trace",
+    "whatever a sender calls its trace goes into log and topics",
+    "src/http/Ingress.ts",
+    ["TRACEPARENT.test(traceparent)", 'traceparent !== ""'],
+    ["test/http/Ingress.test.ts", "keeps a trace that has the form of one, and no other text of the sender's"]
+  ),
+  mutant(
     "misspelled-acts-done",
     "an act with a field that nobody knows is done without it",
     "src/http/AdminApi.ts",
