@@ -158,7 +158,7 @@ describe.concurrent("a record that cannot be handled", { timeout: 60_000 }, () =
       record("P1", 1, { data: { amount: { value: 10.5, currency: "EUR" } } }),
       { ...record("P1", 1), value: Buffer.from([0xff, 0xfe, 0x00]) },
       // As much as the broker takes: the letter, with its headers, is more.
-      record("P1", 1, { value: "x".repeat(1_048_000) }),
+      record("P1", 1, { value: "x".repeat(1_048_150) }),
       headers({ ce_id: "" }),
       headers({ ce_id: "a\0b" }),
       headers({ ce_id: "x".repeat(5_000) }),

@@ -5,7 +5,7 @@ import { prepare, writeBulk, writeOne } from "./LogWriter.ts"
 import { checkpoint, facts, isCaughtUp, it } from "./RelayFixture.ts"
 import { openWorld, type World, waitFor } from "./RelayWorld.ts"
 
-describe.concurrent("the checkpoint", () => {
+describe.concurrent("the checkpoint", { timeout: 60_000 }, () => {
   const publishSome = async (world: World) => {
     await writeBulk(world.sql, 5, "A")
     const relay = world.startRelay()
@@ -146,7 +146,7 @@ describe.concurrent("the checkpoint", () => {
   })
 })
 
-describe.concurrent("trouble", () => {
+describe.concurrent("trouble", { timeout: 60_000 }, () => {
   it("without a broker everything waits in the log; one warning, one alarm, and all of it arrives later", async ({
     world
   }) => {
