@@ -9,7 +9,10 @@ import { ownFolder, ownPostgres } from "../support/OwnPostgres.ts"
 /** What a start on this database is refused with. */
 const refusal = Effect.fnUntraced(function* (databaseUrl: string) {
   const providers = yield* Providers
-  return String((yield* Effect.flip(startGate(providers, { databaseUrl }))).message)
+  return yield* Effect.match(startGate(providers, { databaseUrl }), {
+    onSuccess: () => "it started",
+    onFailure: ({ message }) => String(message)
+  })
 })
 
 layer(Providers.layer, { excludeTestServices: true, timeout: "2 minutes" })("a gate does not start", (it) => {
