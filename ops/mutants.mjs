@@ -109,9 +109,9 @@ const runTests = (folder, services, file, names) =>
   })
 
 /** The lines of a failure that say what is wrong: the first ones, without colours and traces. */
-const inShort = (message = "") =>
+const inShort = (message) =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: terminal colours
-  (message.replace(/\u001b\[[0-9;]*m/g, "").split("\n")[0] ?? "").slice(0, 110)
+  ((message ?? "").replace(/\u001b\[[0-9;]*m/g, "").split("\n")[0] ?? "").slice(0, 110)
 
 const folder = copyProject()
 const services = await startServices()
