@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process"
-import path from "node:path"
+import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
 
-const MODULE = path.resolve(import.meta.dirname, "../../src/cli/inBackground.ts")
+const MODULE = fileURLToPath(new URL("../../src/cli/inBackground.ts", import.meta.url))
 
 /** The nice values of all threads of a process that runs this command. */
 const niceOf = (...args: ReadonlyArray<string>) => {
