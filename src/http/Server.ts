@@ -83,8 +83,19 @@ export const listen = Effect.fnUntraced(function* (
           if (server instanceof NetServer) NetServer.prototype.close.call(server, closed)
           else (server as ReturnType<typeof createServer>).close(closed)
         }
-        // Right after the loop has taken in who already stood in line: the system resets those that nobody took in.
-        setImmediate(close)
+        // The system resets those who stand in line and whom nobody took in. The loop takes in one each turn: this goes on
+        // until a turn found nobody.
+        let tookIn = true
+        server.on("connection", () => {
+          tookIn = true
+        })
+        const last = performance.now() + QUIET_MS
+        const closeBehindThem = () => {
+          if (!tookIn || performance.now() > last) return close()
+          tookIn = false
+          setImmediate(closeBehindThem)
+        }
+        closeBehindThem()
       })
   )
   const { address, port } = server.address() as AddressInfo

@@ -38,6 +38,10 @@ export const noAnswer = (ms: number, errorCode: string): Received => ({
 
 const LIMIT = 65_536
 
+/** A listener that closes in the middle of a handshake resets it: no connection was made, as where nobody listens. */
+const codeOf = ({ code = "NETWORK_ERROR", syscall }: NodeJS.ErrnoException) =>
+  code === "ECONNRESET" && syscall === "connect" ? "ECONNREFUSED" : code
+
 /** Resolves with what a request comes to: an answer, a network error or silence. Never rejects. */
 export const outcome = (request: http.ClientRequest, timeoutMs: number) =>
   new Promise<Received>((resolve) => {
@@ -51,7 +55,7 @@ export const outcome = (request: http.ClientRequest, timeoutMs: number) =>
       clearTimeout(timer)
       resolve(received)
     }
-    const broken = (error: NodeJS.ErrnoException) => settle(noAnswer(ms(), error.code ?? "NETWORK_ERROR"))
+    const broken = (error: NodeJS.ErrnoException) => settle(noAnswer(ms(), codeOf(error)))
     request.on("error", broken)
     request.on("response", (response) => {
       let text = ""
