@@ -135,7 +135,8 @@ const cases: ReadonlyArray<
       completeRows(on, [
         {
           ...event(last),
-          facts: [last, first].map((effectKey) => ({
+          // On either side of the first: whichever way a plan without an order goes, it meets one of them before.
+          facts: [last, first, `${last} too`].map((effectKey) => ({
             effectKey,
             digest: "x",
             onlyAfter: null,
@@ -145,7 +146,8 @@ const cases: ReadonlyArray<
         }
       ]),
     (sql, key) =>
-      sql`INSERT INTO billing_effects (provider, effect_key, dedup_key, digest) VALUES ('paypal', ${key}, 'other', 'x')`
+      sql`INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
+          SELECT 'paypal', k, 'other', 'x' FROM unnest(${[key, `${key} too`]}::text[]) k`
   ]
 ]
 
