@@ -22,6 +22,11 @@ const inShort = ({ findings = [], oncegate_audit }: Report) => {
   return [...found.slice(0, 4), ...(oncegate_audit === "clean" ? [] : ["oncegate audit differs"])].join("; ")
 }
 
+/** Findings about the run, which say nothing about what it ran over. */
+const OF_THE_RUN: ReadonlySet<string> = new Set(["too few acked", "a fault that struck no work"])
+const isBroken = ({ findings = [], oncegate_audit }: Report) =>
+  oncegate_audit !== "clean" || findings.some(({ what }) => !OF_THE_RUN.has(what))
+
 const runCopy = (copy: string, folder: string, { least, lengthMs, rate, seed }: Options) =>
   new Promise<number | null>((resolve) => {
     const child = spawn(
@@ -56,10 +61,9 @@ export const control = async (mutant: Breaker, options: Options) => {
     breakCopy(copy, mutant)
     const code = await runCopy(copy, folder, options)
     const seconds = Math.round((performance.now() - begun) / 1_000)
-    if (code === 1 && existsSync(file)) {
-      const report = JSON.parse(readFileSync(file, "utf8")) as Report
-      return { isCaught: true, seconds, by: inShort(report) }
-    }
+    const report = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Report) : undefined
+    if (report !== undefined && code === 1)
+      return { isCaught: isBroken(report), seconds, by: inShort(report) }
     return { isCaught: false, seconds, by: code === 0 ? "nothing was found" : `the run ended with ${code}` }
   } finally {
     rmSync(copy, { recursive: true, force: true })
