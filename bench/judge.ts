@@ -38,3 +38,17 @@ export const judge = ({ acked, sent }: Expected, seen: Seen) => {
   }
   return { lost, doubled, unknown }
 }
+
+/** What of a round is wrong, in words: answers, what the judge found, what the contestant says of itself. */
+export const faultsOf = (
+  { refused }: Expected,
+  found: ReturnType<typeof judge>,
+  answers: LoadResult["answers"],
+  own: { readonly isClean: boolean; readonly text: string } | undefined
+): ReadonlyArray<string> => [
+  ...Object.entries(answers).flatMap(([answer, count]) =>
+    /^2\d\d /.test(answer) || (refused.size > 0 && /^401 /.test(answer)) ? [] : [`${count} times "${answer}"`]
+  ),
+  ...Object.entries(found).flatMap(([what, count]) => (count > 0 ? [`${count} ${what}`] : [])),
+  ...(own === undefined || own.isClean ? [] : [own.text])
+]

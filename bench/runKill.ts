@@ -1,6 +1,6 @@
 import type { Running } from "./Contestant.ts"
 import type { Ground } from "./Ground.ts"
-import { expected, judge } from "./judge.ts"
+import { expected, faultsOf, judge } from "./judge.ts"
 import * as Ledger from "./Ledger.ts"
 import { load } from "./Load.ts"
 import type { Measured } from "./Measured.ts"
@@ -50,14 +50,9 @@ export const runKill = async (
   const found = judge(wanted, seen)
   const own = await running.examine?.()
   await seen.stop()
-  const wrong = Object.entries(result.answers).filter(([answer]) => !/^2\d\d /.test(answer))
   const remarks = [
-    ...wrong.map(([answer, count]) => `${count} times "${answer}"`),
     ...(strikes < STRIKES ? [`struck only ${strikes} times`] : []),
-    ...(found.lost > 0 ? [`${found.lost} lost`] : []),
-    ...(found.doubled > 0 ? [`${found.doubled} doubled`] : []),
-    ...(found.unknown > 0 ? [`${found.unknown} unknown`] : []),
-    ...(own === undefined || own.isClean ? [] : [own.text])
+    ...faultsOf(wanted, found, result.answers, own)
   ]
   return {
     isRight: remarks.length === 0,

@@ -2,11 +2,12 @@ import * as Base from "./Base.ts"
 import type { Running } from "./Contestant.ts"
 import { cpuOf, machineCpu, memoryOf } from "./Cpu.ts"
 import type { Ground } from "./Ground.ts"
-import { expected, judge } from "./judge.ts"
+import { expected, faultsOf, judge } from "./judge.ts"
 import * as Ledger from "./Ledger.ts"
 import { load } from "./Load.ts"
 import type { LoadPlan } from "./load/LoadPlan.ts"
 import type { Measured } from "./Measured.ts"
+import { percentile } from "./percentile.ts"
 import type { Portion } from "./prepare/mixed.ts"
 import { read } from "./prepare/mixed.ts"
 import type { Cell, LoadSpec } from "./Scenario.ts"
@@ -23,7 +24,7 @@ const LOAD_LIMIT = 0.85
 const OTHERS_LIMIT = 0.1
 const MEMORY_EVERY_MS = 500
 /** Nothing more comes: a lease may have to run out first. */
-const QUIET_MS = 45_000
+export const QUIET_MS = 45_000
 
 /** Which deliveries, of which files; the simulated Toss knows the payments before they are told of. */
 export const portionsOf = async (
@@ -63,9 +64,6 @@ const setFaults = ({ simulator }: Ground, share: number) =>
     method: "PUT",
     body: JSON.stringify(share > 0 ? { api: "toss", status: 500, share } : {})
   })
-
-const percentile = (sorted: ReadonlyArray<number>, part: number) =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0
 
 /** CPU and WAL at one moment. */
 const snapshot = async (ground: Ground, running: Running) => ({
@@ -149,17 +147,8 @@ export const runLoad = async (
     to.machine - from.machine - Object.values(cpu).reduce((sum, used) => sum + used, 0)
   )
 
-  const right = (answer: string) =>
-    /^2\d\d /.test(answer) || (wanted.refused.size > 0 && /^401 /.test(answer))
-  const wrong = Object.entries(result.answers).filter(([answer]) => !right(answer))
   const cores = settings.cores
-  const remarks = [
-    ...wrong.map(([answer, count]) => `${count} times "${answer}"`),
-    ...(found.lost > 0 ? [`${found.lost} lost`] : []),
-    ...(found.doubled > 0 ? [`${found.doubled} doubled`] : []),
-    ...(found.unknown > 0 ? [`${found.unknown} unknown`] : []),
-    ...(own === undefined || own.isClean ? [] : [own.text])
-  ]
+  const remarks = faultsOf(wanted, found, result.answers, own)
   const isRight = remarks.length === 0 && result.measured > 0
   return {
     isRight,

@@ -5,12 +5,14 @@ import type { Base } from "./Base.ts"
 import type { Running } from "./Contestant.ts"
 import { memoryOf } from "./Cpu.ts"
 import type { Ground } from "./Ground.ts"
-import { expected, judge } from "./judge.ts"
+import { expected, faultsOf, judge } from "./judge.ts"
 import * as Ledger from "./Ledger.ts"
 import { load } from "./Load.ts"
 import type { LoadResult } from "./load/LoadPlan.ts"
 import type { Measured, Phase } from "./Measured.ts"
+import { percentile } from "./percentile.ts"
 import type { Portion } from "./prepare/mixed.ts"
+import { QUIET_MS } from "./runLoad.ts"
 import type { Cell, LoadSpec } from "./Scenario.ts"
 import type { Settings } from "./Settings.ts"
 
@@ -22,13 +24,14 @@ const AFTER_SECONDS = 60
 /** So long it must last to count. */
 const STEADY_MS = 5_000
 const LOOK_MS = 500
-/** Nothing more comes: a lease may have to run out first. */
-const QUIET_MS = 45_000
 
-/** As much load as the three parts take: with Kafka for the seconds of a cell, without it, and with it again. */
+/** The three parts: with Kafka for the seconds of a cell, without it, and with it again. */
+const secondsOf = (settings: Settings) => settings.seconds + settings.away + AFTER_SECONDS
+
+/** As much load as they take. */
 export const loadOf = (spec: LoadSpec, settings: Settings): LoadSpec => ({
   ...spec,
-  lasts: (settings.seconds + settings.away + AFTER_SECONDS) / settings.seconds
+  lasts: secondsOf(settings) / settings.seconds
 })
 
 /** Of the gate, at one moment of the clock. */
@@ -65,9 +68,9 @@ const otherLines = (file: string | undefined) => {
   }
 }
 
-const percentile = (values: ReadonlyArray<number>, part: number) => {
+const quantiles = (values: ReadonlyArray<number>) => {
   const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0
+  return { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
 }
 
 /** Looks at the gate and at the relay's batches, again and again. */
@@ -143,8 +146,7 @@ const phaseOf = (
     name,
     seconds,
     rate: took.length / seconds,
-    p50: percentile(took, 0.5),
-    p99: percentile(took, 0.99),
+    ...quantiles(took),
     memoryMb: Math.max(0, ...seen.map(({ memoryMb }) => memoryMb)),
     sessions: Math.max(0, ...seen.map(({ sessions }) => sessions)),
     logLinesPerMinute: (((seen.at(-1)?.logLines ?? 0) - (seen[0]?.logLines ?? 0)) * 60) / seconds
@@ -158,11 +160,7 @@ const visibleAgain = (seen: Ledger.Seen, backAt: number) => {
     ({ at }) => Math.floor((at - backAt) / 1000)
   )
   const late = [...bySecond].filter(
-    ([, facts]) =>
-      percentile(
-        facts.map(({ delay }) => delay),
-        0.99
-      ) >= VISIBLE_MS
+    ([, facts]) => quantiles(facts.map(({ delay }) => delay)).p99 >= VISIBLE_MS
   )
   const second = Math.max(0, ...late.map(([number]) => number + 1))
   return {
@@ -217,7 +215,7 @@ export const runOutage = async (
       order: "unique",
       cycle: false,
       warmupMs: settings.warmup * 1000,
-      measureMs: (settings.seconds + settings.away + AFTER_SECONDS) * 1000,
+      measureMs: secondsOf(settings) * 1000,
       rate: cell.load.rate,
       resend: false,
       tellEvery: 0,
@@ -259,13 +257,8 @@ export const runOutage = async (
       ["after", [goodAt, overAt]]
     ] as const
   ).map(([name, time]) => phaseOf(name, time, result.each ?? [], warmAt, watched.looks))
-  const wrong = Object.entries(result.answers).filter(([answer]) => !/^2\d\d /.test(answer))
   const remarks = [
-    ...wrong.map(([answer, count]) => `${count} times "${answer}"`),
-    ...(found.lost > 0 ? [`${found.lost} lost`] : []),
-    ...(found.doubled > 0 ? [`${found.doubled} doubled`] : []),
-    ...(found.unknown > 0 ? [`${found.unknown} unknown`] : []),
-    ...(own === undefined || own.isClean ? [] : [own.text]),
+    ...faultsOf(wanted, found, result.answers, own),
     ...(drainedAt < overAt ? [] : ["the backlog was not drained while the load went on"])
   ]
   return {
@@ -294,7 +287,7 @@ export const runOutage = async (
       drainedSeconds: (drainedAt - backAt) / 1000,
       recordsPerSecond,
       visibleSeconds: again.second,
-      visible: { p50: percentile(again.delays, 0.5), p99: percentile(again.delays, 0.99) }
+      visible: quantiles(again.delays)
     }
   }
 }

@@ -6,6 +6,7 @@ import { Absent } from "../Contestant.ts"
 import { cpuOf, machineCpu } from "../Cpu.ts"
 import type { Ground } from "../Ground.ts"
 import { run } from "../Process.ts"
+import { percentile } from "../percentile.ts"
 import { migrated } from "./Gate.ts"
 import { script } from "./pgbench.sql.ts"
 
@@ -20,9 +21,6 @@ const find = () => {
   ]
   return candidates.find((file) => existsSync(file))
 }
-
-const percentile = (sorted: ReadonlyArray<number>, part: number) =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0
 
 /** Latencies in milliseconds from pgbench's log of each transaction. */
 const latencies = (folder: string) => {

@@ -1,14 +1,13 @@
 // What nobody had looked for when the others were written: each of these survived once, and has a test since.
 import type { Mutant } from "./mutants.ts"
+import { GATE_STORE, mutant as mutantOf, PAYPAL } from "./outside.ts"
 
-const CERTIFICATES = "test/infra/providers/PayPalVerification.test.ts"
 const GUARDED = "test/infra/providers/Guarded.test.ts"
 const LOCKS = "test/infra/postgres/LockOrder.test.ts"
 const START = "test/cli/start.test.ts"
 const SESSIONS = "test/infra/postgres/Database.test.ts"
 const FENCE = "test/infra/kafka/Fence.test.ts"
 const TROUBLE = "test/infra/kafka/RelayTrouble.test.ts"
-const STORE = "test/infra/postgres/GateStore.test.ts"
 const BAD = "test/e2e/BadInputs.test.ts"
 
 /** `rest`: what of the test's name is put together elsewhere. */
@@ -16,14 +15,9 @@ const mutant = (
   name: string,
   without: string,
   file: string,
-  [find, replace]: readonly [find: string, replace: string],
+  edit: readonly [find: string, replace: string],
   [caughtBy, stands, rest = ""]: readonly [file: string, stands: string, rest?: string]
-): Mutant => ({
-  name,
-  without,
-  edits: [{ file, find, replace }],
-  caught: [{ file: caughtBy, test: `${stands}${rest}`, stands }]
-})
+): Mutant => mutantOf(name, without, file, edit, { file: caughtBy, test: `${stands}${rest}`, stands })
 
 const unordered = (of: string, file: string, find: string, replace: string) =>
   mutant(
@@ -59,14 +53,17 @@ export const beyond: ReadonlyArray<Mutant> = [
     "src/infra/postgres/PostgresGateStore.ts",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the source has it so
     ["      ...row.facts.map(({ payment }) => `${row.provider}\\tof ${payment}`)\n", ""],
-    [STORE, "a withdrawal that waits for a statement together with its deposit is booked in the next one"]
+    [
+      GATE_STORE,
+      "a withdrawal that waits for a statement together with its deposit is booked in the next one"
+    ]
   ),
   mutant(
     "transmission-race-not-repeated",
     "a transmission that another gate commits at this moment is taken for a new one",
     "src/infra/postgres/claimStatement.ts",
     ["seen.request_hash IS NULL THEN oncegate_repeat('transmission')", "seen.request_hash IS NULL THEN true"],
-    [STORE, "a second body under a transmission that another gate is about to commit is forged"]
+    [GATE_STORE, "a second body under a transmission that another gate is about to commit is forged"]
   ),
   mutant(
     "no-statement-timeout",
@@ -152,14 +149,14 @@ export const beyond: ReadonlyArray<Mutant> = [
     "an authority's certificate is believed after it expired",
     "src/infra/providers/PayPalCertificateChain.ts",
     ["Math.min(Date.parse(leaf.validTo), Date.parse(issuer.validTo))", "Date.parse(leaf.validTo)"],
-    [CERTIFICATES, "an authority that had expired when it signed", ": SignatureInvalid certificate_expired"]
+    [PAYPAL, "an authority that had expired when it signed", ": SignatureInvalid certificate_expired"]
   ),
   mutant(
     "certificate-of-any-key",
     "a certificate's key may be of any kind",
     "src/infra/providers/PayPalCertificateChain.ts",
     ['leaf.publicKey.asymmetricKeyType !== "rsa"', "leaf.publicKey.asymmetricKeyType === undefined"],
-    [CERTIFICATES, "a key that is not RSA", ": SignatureInvalid certificate_key"]
+    [PAYPAL, "a key that is not RSA", ": SignatureInvalid certificate_key"]
   ),
   {
     name: "messages-of-errors-logged",

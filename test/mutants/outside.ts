@@ -4,12 +4,13 @@ import type { Mutant } from "./mutants.ts"
 export const GATE_STORE = "test/infra/postgres/GateStore.test.ts"
 export const INGRESS = "test/http/Ingress.test.ts"
 const PROCESS = "test/domain/process.test.ts"
-const PAYPAL = "test/infra/providers/PayPalVerification.test.ts"
+export const PAYPAL = "test/infra/providers/PayPalVerification.test.ts"
 const TOSS = "test/infra/providers/TossIdentity.test.ts"
 const TOSS_FACTS = "test/infra/providers/TossFacts.test.ts"
 const RETENTION = "test/infra/postgres/Retention.test.ts"
 
-const mutant = (
+/** One edit of one file. */
+export const mutant = (
   name: string,
   without: string,
   file: string,

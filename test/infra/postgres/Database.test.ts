@@ -6,6 +6,16 @@ import { postgresService } from "../../support/Services.ts"
 const TEXTS = ['a"b', "c\\d", "{x,y}", "", "NULL", null, " e\n'", "한글", '\\"']
 const UUID = "6ba7b811-9dad-11d1-80b4-00c04fd430c8"
 
+/** A pool of one connection each. */
+const oneEach = Effect.flatMap(Effect.promise(postgresService), ({ url }) =>
+  Database.make({
+    url: Redacted.make(url),
+    claimConnections: 1,
+    completionConnections: 1,
+    statementTimeoutMs: 5_000
+  })
+)
+
 it.live(
   "the first statement of a fresh pool sends its arrays right, whatever stands in them",
   () =>
@@ -42,13 +52,7 @@ it.live(
 it.live("a statement of the pools is planned once for its session, whatever its parameters are", () =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { url } = yield* Effect.promise(postgresService)
-      const database = yield* Database.make({
-        url: Redacted.make(url),
-        claimConnections: 1,
-        completionConnections: 1,
-        statementTimeoutMs: 5_000
-      })
+      const database = yield* oneEach
       for (const { query } of [database.claims, database.completions]) {
         for (const size of [1, 100, 1, 1, 1, 1, 1, 1])
           yield* query("sum", "SELECT sum(n) FROM unnest($1::int[]) AS n WHERE n > $2::int", [
@@ -69,13 +73,7 @@ it.live("a statement of the pools is planned once for its session, whatever its 
 it.live("every session waits for its commits to be on disk, whatever the server's own setting is", () =>
   Effect.scoped(
     Effect.gen(function* () {
-      const { url } = yield* Effect.promise(postgresService)
-      const database = yield* Database.make({
-        url: Redacted.make(url),
-        claimConnections: 1,
-        completionConnections: 1,
-        statementTimeoutMs: 5_000
-      })
+      const database = yield* oneEach
       for (const { query } of [database.claims, database.completions, yield* database.session("test")]) {
         const [row] = yield* query<{ setting: string; source: string }>(
           "synchronous_commit",
@@ -92,13 +90,7 @@ it.live(
   () =>
     Effect.scoped(
       Effect.gen(function* () {
-        const { url } = yield* Effect.promise(postgresService)
-        const { claims, completions, session } = yield* Database.make({
-          url: Redacted.make(url),
-          claimConnections: 1,
-          completionConnections: 1,
-          statementTimeoutMs: 5_000
-        })
+        const { claims, completions, session } = yield* oneEach
         for (const { query } of [claims, completions, yield* session("test")]) {
           const rows = yield* query<{ name: string; setting: string }>(
             "limits",
