@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Random, Schedule } from "effect"
+import { Context, Duration, Effect, Layer, Random, Schedule } from "effect"
 import { alarm } from "./Alarm.ts"
 import { fail } from "./fail.ts"
 import { type Claim, type DueEvent, GateStore, type Lane } from "./GateStore.ts"
@@ -11,6 +11,9 @@ export interface RescuerOptions {
   /** Events at work at once for each endpoint and lane. */
   readonly concurrency: Readonly<Record<Lane, number>>
 }
+
+/** Times a full take of what failed: so long is the rest after it. Trying them again costs about as much as taking them. */
+const RESTS = 3
 
 const lanes: ReadonlyArray<Lane> = ["rescue", "retry", "busy", "unconfirmed"]
 
@@ -69,17 +72,21 @@ export const layer = (options: RescuerOptions) =>
         const look = Effect.gen(function* () {
           if (busy >= places) return yield* Effect.sleep(options.pollMs / 10)
           const wanted = places - busy
-          const { due, parked } = yield* takeAndBegin(wanted)
+          const [took, { due, parked }] = yield* Effect.timed(takeAndBegin(wanted))
           if (parked > 0)
             yield* alarm("attempts_exhausted", "events were parked: their attempts are spent", {
               provider: provider.endpoint.name,
               count: parked
             })
-          // A full take says that there is more: look again at once. Not so for what no API knows: a flood of forgeries
-          // must not have the provider's API to itself, so those are asked for at a pace of their own, few at a time.
-          const isPaced = lane === "unconfirmed"
-          if (isPaced || due.length + parked < wanted)
-            yield* Effect.sleep((options.pollMs / (isPaced ? 2 : 1)) * (0.75 + (yield* Random.next) / 2))
+          // A full take says that there is more. Whose worker died is looked for again at once; what failed gives way to
+          // those who post, by a rest that grows with the load. What no API knows has a pace of its own, few at a time: a
+          // flood of forgeries must not have the provider's API to itself.
+          if (lane === "unconfirmed" || due.length + parked < wanted)
+            yield* Effect.sleep(
+              (options.pollMs / (lane === "unconfirmed" ? 2 : 1)) * (0.75 + (yield* Random.next) / 2)
+            )
+          else if (lane !== "rescue")
+            yield* Effect.sleep(Math.max(options.pollMs / 20, RESTS * Duration.toMillis(took)))
         })
         return yield* look.pipe(
           Effect.catchTag("StoreUnavailable", () => Effect.sleep(options.pollMs)),
