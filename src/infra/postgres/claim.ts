@@ -15,6 +15,8 @@ import { Database } from "./Database.ts"
 import { type DatabaseError, isSilence } from "./DatabaseError.ts"
 import * as Grouping from "./Grouping.ts"
 import { type ReclaimResult, reclaimRows } from "./reclaimStatement.ts"
+import * as SettledBodies from "./SettledBodies.ts"
+import { settledRows } from "./settledStatement.ts"
 
 /** Deliveries of one body under one key and transmission that wait for the same statement: one row speaks for all. */
 interface Waiting {
@@ -161,6 +163,43 @@ export const makeClaim = Effect.fnUntraced(function* (
     })
   })
 
+  const settledBodies = SettledBodies.make()
+  const submitSettled = yield* Grouping.make<Waiting, boolean>({
+    name: "settled",
+    maxRows: Grouping.MAX_ROWS,
+    inFlight: Grouping.IN_FLIGHT,
+    failsInSilence: true,
+    exclusive: ({ request: { delivery }, dedupKey }) => [Grouping.rowName(delivery.endpoint.name, dedupKey)],
+    run: (items) => {
+      for (const { request, dedupKey } of items) waitingRows.delete(nameOf(request, dedupKey))
+      return settledRows(
+        awaited,
+        items.map(({ request: { delivery, identity, trace }, dedupKey }) => ({
+          provider: delivery.endpoint.name,
+          dedupKey,
+          requestHash: delivery.hash,
+          transmission: identity.transmission,
+          trace
+        })),
+        items.map(({ count }) => count)
+      )
+    }
+  })
+  /** Of a body that was met as done Postgres is asked first whether it still is; where it is not, or for all others, it is claimed. */
+  const submit = (waiting: Waiting): Effect.Effect<ClaimResult, DatabaseError> => {
+    const { hash } = waiting.request.delivery
+    const learn = Effect.tap(submitClaim(waiting), (met) => {
+      if (met.result === "completed" || (met.result === "duplicate" && met.state === "done"))
+        settledBodies.add(hash)
+      return Effect.void
+    })
+    return waiting.kind === "claim" && settledBodies.has(hash)
+      ? Effect.flatMap(submitSettled(waiting), (isSettled) =>
+          isSettled ? Effect.succeed({ result: "duplicate", state: "done", spent: null } as const) : learn
+        )
+      : learn
+  }
+
   /** Joins deliveries that wait already, or waits as the first of its kind; the second value tells which. */
   const claimResult = (request: ClaimRequest, dedupKey: DedupKey, kind: ClaimRow["kind"]) =>
     Effect.suspend(() => {
@@ -174,7 +213,7 @@ export const makeClaim = Effect.fnUntraced(function* (
       const waiting: Waiting = { request, dedupKey, kind, token: randomUUID(), proven, count: 1 }
       const shared = Promise.withResolvers<Effect.Effect<ClaimResult, DatabaseError>>()
       waitingRows.set(name, { waiting, answer: Effect.flatten(Effect.promise(() => shared.promise)) })
-      return committed(submitClaim(waiting)).pipe(
+      return committed(submit(waiting)).pipe(
         Effect.onExit((exit) =>
           Effect.sync(() => {
             // Given up before its statement: whoever comes next begins anew.

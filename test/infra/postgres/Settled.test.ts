@@ -1,0 +1,102 @@
+import { assert, layer } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import type { GateStore } from "../../../src/domain/GateStore.ts"
+import { migratedSchema } from "../../support/Gate.ts"
+import { claimed, delivery, fact, openStore, proving } from "../../support/Store.ts"
+
+class Schema extends Context.Service<Schema, Effect.Success<typeof migratedSchema>>()("test/Schema") {
+  static readonly layer = Layer.effect(Schema, migratedSchema)
+}
+
+/** Done, and met as done by this gate. */
+const settled = Effect.fnUntraced(function* (store: typeof GateStore.Service, key: string) {
+  const request = delivery(key, key, { transmission: key })
+  yield* store.complete(yield* claimed(store, request), proving(fact(key)))
+  assert.deepStrictEqual(yield* store.claim(request), { _tag: "Duplicate", state: "done" })
+  return request
+})
+
+layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })(
+  "copies of a settled event",
+  (it) => {
+    it.effect("are noted with their count by one statement, which writes no transmission and no body", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const store = yield* openStore(url)
+        const request = yield* settled(store, "ev_copies")
+        // Nobody may write there until the copies are answered.
+        const answers = yield* Effect.promise(() =>
+          sql.begin(async (held) => {
+            await held`LOCK TABLE webhook_transmissions, webhook_payloads IN SHARE MODE`
+            return Effect.runPromise(
+              Effect.forEach(Array.from({ length: 20 }), () => store.claim(request), {
+                concurrency: "unbounded"
+              })
+            )
+          })
+        )
+        assert.deepStrictEqual(
+          answers,
+          Array.from({ length: 20 }, () => ({ _tag: "Duplicate", state: "done" }))
+        )
+        const notes = yield* Effect.promise(
+          () => sql`SELECT version, data FROM webhook_event_log
+                   WHERE dedup_key = 'ev_copies' AND type = 'DuplicateSeen' ORDER BY position`
+        )
+        assert.deepStrictEqual(
+          notes.map((note) => ({ ...note })),
+          [1, 20].map((count) => ({ version: 2, data: { state: "done", count } }))
+        )
+      })
+    )
+
+    it.effect("are claimed anew where the event was purged, with their body", () =>
+      Effect.gen(function* () {
+        const { sql, url } = yield* Schema
+        const store = yield* openStore(url)
+        const request = yield* settled(store, "ev_purged")
+        yield* Effect.promise(() =>
+          sql.begin(async (held) => {
+            await held`SET LOCAL session_replication_role = replica`
+            for (const table of ["webhook_payloads", "webhook_dedup_events"])
+              await held`DELETE FROM ${held(table)} WHERE dedup_key = 'ev_purged'`
+          })
+        )
+        assert.strictEqual((yield* claimed(store, request)).fence, 1)
+        const bodies = yield* Effect.promise(
+          () => sql`SELECT FROM webhook_payloads WHERE dedup_key = 'ev_purged'`
+        )
+        assert.strictEqual(bodies.length, 1)
+      })
+    )
+
+    it.effect(
+      "under a transmission of their own are recorded with it: another body under that one is forged",
+      () =>
+        Effect.gen(function* () {
+          const { url } = yield* Schema
+          const store = yield* openStore(url)
+          yield* settled(store, "ev_again")
+          const again = delivery("ev_again", "ev_again", { transmission: "tr_again" })
+          assert.deepStrictEqual(yield* store.claim(again), { _tag: "Duplicate", state: "done" })
+          const forged = delivery("ev_other", "another body", { transmission: "tr_again" })
+          assert.deepStrictEqual(yield* store.claim(forged), { _tag: "Forged" })
+        })
+    )
+
+    it.effect("that are not done yet, or whose body is another, are told what they met", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const store = yield* openStore(url)
+        // Known as done under a first key; another event has the same body.
+        yield* settled(store, "ev_body")
+        const same = delivery("ev_body_2", "ev_body")
+        yield* claimed(store, same)
+        assert.deepStrictEqual(yield* store.claim(same), { _tag: "Duplicate", state: "processing" })
+        const other = yield* settled(store, "ev_other_body")
+        const conflict = delivery("ev_body", other.delivery.body.toString())
+        assert.deepStrictEqual(yield* store.claim(conflict), { _tag: "Conflict" })
+      })
+    )
+  }
+)
