@@ -9,6 +9,8 @@ export interface DoneEvent {
   readonly event: Event
   /** Changes of state it has seen: a booking that finds another number books nothing. */
   readonly version: number
+  /** When it was read, by the store's clock: what a provider is asked after that is no older. */
+  readonly readAt: Date
 }
 
 export interface DonePage {
@@ -18,7 +20,10 @@ export interface DonePage {
   readonly cursor: string | null
 }
 
-/** `nothing_new`: every fact is booked already, or there is none. `conflict`: booked with another amount. */
+/**
+ * `nothing_new`: every fact is booked already, or there is none. `conflict`: booked with another amount. `changed`: somebody
+ * else acted on the event, or another one told of the same thing, since it was read.
+ */
 export type Booked = "booked" | "nothing_new" | "conflict" | "changed"
 
 /** Done events whose type made no fact when they were processed, for a mapping that was added later. */

@@ -25,6 +25,12 @@ export class EffectConflict extends Schema.TaggedError<EffectConflict>()("Effect
   effectKeys: Schema.Array(Schema.String)
 }) {}
 
+/**
+ * What the facts tell the state of was told of by another event, and otherwise, since this one was claimed: its answer may
+ * be the older one. Nothing was booked; ask again under a new claim.
+ */
+export class AnswerOutdated extends Schema.TaggedError<AnswerOutdated>()("AnswerOutdated", {}) {}
+
 /** The right to process one event: every later transition presents its fence. */
 export interface Claim {
   readonly endpoint: Endpoint
@@ -86,7 +92,7 @@ export class GateStore extends Context.Service<
     readonly complete: (
       claim: Claim,
       interpretation: Interpretation
-    ) => Effect.Effect<void, ClaimLost | EffectConflict | StoreRejected | StoreUnavailable>
+    ) => Effect.Effect<void, AnswerOutdated | ClaimLost | EffectConflict | StoreRejected | StoreUnavailable>
     /** Resolves to what the event is now: waiting for its next attempt, or parked. */
     readonly fail: (
       claim: Claim,

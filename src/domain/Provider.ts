@@ -57,7 +57,7 @@ export interface Identity {
 /** A fact, and the condition under which it is one: `withdrawn` means nothing where nothing was received. */
 export interface ProposedFact {
   readonly fact: BillingFact
-  /** Book it only where a fact of this endpoint whose effect key starts so is booked already. */
+  /** Book it only where a fact of this endpoint whose effect key starts so is booked already. Needs `stateOf`. */
   readonly onlyAfter?: string
 }
 
@@ -68,6 +68,11 @@ export interface Interpretation {
   readonly facts: ReadonlyArray<ProposedFact>
   /** Why there is no fact, where there is none: `unmapped` (no such mapping), `unconfirmable` (no API to ask), `superseded`. */
   readonly note: "unmapped" | "unconfirmable" | "superseded" | null
+  /**
+   * What the facts tell the present state of, where a later state may take back an earlier one: a virtual account. Of two
+   * answers about it, the one that was asked for first is never booked second. Absent where facts never lose their truth.
+   */
+  readonly stateOf?: string
 }
 
 /** An event out of custody: what interpretation may know, at its first attempt and at every later one. */

@@ -35,6 +35,7 @@ export const process = Effect.fnUntraced(function* (provider: Provider, claim: C
     Effect.as("processed" as const),
     Effect.catchTag("ProcessFailed", (failure) => fail(claim, failure)),
     Effect.catchTag("StoreRejected", () => fail(claim, ProcessFailed.of("event", "unexpected"))),
+    Effect.catchTag("AnswerOutdated", () => fail(claim, ProcessFailed.of("world", "not_visible_yet"))),
     Effect.catchTag("EffectConflict", ({ effectKeys }) =>
       fail(claim, ProcessFailed.of("permanent", "effect_conflict"), effectKeys)
     ),

@@ -10,7 +10,7 @@ export interface Reinterpreted {
   readonly nothing_new: number
   /** A fact is booked already with another amount, currency or parent: nothing of these events was booked. */
   readonly conflict: number
-  /** Somebody else acted on them meanwhile. */
+  /** Somebody else acted on them meanwhile, or another event told of the same thing: run again. */
   readonly changed: number
   /** The provider's API did not answer, or the body says nothing that can be understood: run again later. */
   readonly failed: number

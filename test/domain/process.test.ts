@@ -5,6 +5,7 @@ import { DedupKey } from "../../src/domain/DedupKey.ts"
 import { EndpointName } from "../../src/domain/Endpoint.ts"
 import { Fence } from "../../src/domain/Fence.ts"
 import {
+  AnswerOutdated,
   type Claim,
   ClaimLost,
   type Failure,
@@ -39,7 +40,7 @@ const providerThat = (interpret: Effect.Effect<Interpretation, ProcessFailed>): 
 const given = (
   answers: {
     readonly renew?: Effect.Effect<void, ClaimLost | StoreUnavailable>
-    readonly complete?: Effect.Effect<void, StoreUnavailable>
+    readonly complete?: Effect.Effect<void, AnswerOutdated | StoreUnavailable>
   } = {}
 ) => {
   const told = { renewedAt: [] as Array<number>, completed: 0, failures: [] as Array<Failure>, released: 0 }
@@ -120,6 +121,18 @@ describe("an attempt", () => {
       assert.deepStrictEqual(
         told.failures.map(({ code, kind }) => [kind, code]),
         [["event", "unexpected"]]
+      )
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("whose answer may be older than what is booked is put off, uncounted, to ask again", () => {
+    const { layer, told } = given({ complete: Effect.fail(new AnswerOutdated()) })
+    return Effect.gen(function* () {
+      const asked = providerThat(Effect.succeed(nothing))
+      assert.strictEqual(yield* process(asked, claim, new Uint8Array()), "retry_scheduled")
+      assert.deepStrictEqual(
+        told.failures.map(({ code, kind }) => [kind, code]),
+        [["world", "not_visible_yet"]]
       )
     }).pipe(Effect.provide(layer))
   })

@@ -2,6 +2,8 @@
 import type { Mutant } from "./mutants.ts"
 import { GATE_STORE, mutant as mutantOf, PAYPAL } from "./outside.ts"
 
+const STATES = "test/infra/postgres/BookedStates.test.ts"
+const EVENTS = "test/infra/postgres/Events.test.ts"
 const GUARDED = "test/infra/providers/Guarded.test.ts"
 const LOCKS = "test/infra/postgres/LockOrder.test.ts"
 const START = "test/cli/start.test.ts"
@@ -39,7 +41,13 @@ export const beyond: ReadonlyArray<Mutant> = [
   ),
   unordered("transmissions", "claim", "   ORDER BY provider, transmission_id, crc32\n", ""),
   unordered("re-claims", "reclaim", `${LOCKED}u AS (`, `${UNLOCKED}u AS (`),
-  unordered("completions", "complete", `${LOCKED}c AS (`, `${UNLOCKED}c AS (`),
+  unordered("completions", "complete", `${LOCKED}s AS (`, `${UNLOCKED}s AS (`),
+  unordered(
+    "booked states",
+    "complete",
+    "outdated IS NOT TRUE ORDER BY provider, object",
+    "outdated IS NOT TRUE"
+  ),
   unordered("booked effects", "complete", "FROM wanted ORDER BY provider, effect_key", "FROM wanted"),
   unordered(
     "heartbeats",
@@ -48,15 +56,43 @@ export const beyond: ReadonlyArray<Mutant> = [
     `${UNLOCKED}c AS (\n  UPDATE webhook_dedup_events e SET lease`
   ),
   mutant(
-    "facts-of-one-payment-together",
-    "facts of one payment share a statement, and one that depends on another does not see it",
+    "states-of-one-thing-together",
+    "two completions that tell of one virtual account share a statement",
     "src/infra/postgres/PostgresGateStore.ts",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the source has it so
-    ["      ...row.facts.map(({ payment }) => `${row.provider}\\tof ${payment}`)\n", ""],
+    ["      ...(row.state === null ? [] : [`${row.provider}\\tof ${row.state.object}`])\n", ""],
+    [STATES, "a withdrawal that may have been asked for before the deposit is booked once it was not"]
+  ),
+  mutant(
+    "state-race-not-repeated",
+    "a withdrawal does not see a deposit that is committed while it waits for its turn",
+    "src/infra/postgres/completeStatement.ts",
+    ["ELSE oncegate_repeat('state') END AS ours", "ELSE true END AS ours"],
+    [STATES, "2", " gates: a withdrawal sees the deposit whose completion was under way when its own began"]
+  ),
+  mutant(
+    "older-answer-booked",
+    "an answer that may be older than the one that is booked is booked after it",
+    "src/infra/postgres/completeStatement.ts",
+    ["b.booked_at > r.changed_at AND b.state <> v.state AS outdated", "false AS outdated"],
+    [STATES, "a first wait that is completed late withdraws nothing: it is asked for again"]
+  ),
+  mutant(
+    "states-that-agree-not-known",
+    "two events that tell the same of a virtual account hold each other up",
+    "src/infra/postgres/completeStatement.ts",
     [
-      GATE_STORE,
-      "a withdrawal that waits for a statement together with its deposit is booked in the next one"
-    ]
+      "b.booked_at > r.changed_at AND b.state <> v.state AS outdated",
+      "b.booked_at > r.changed_at AS outdated"
+    ],
+    [STATES, "two events that tell the same are both done, whichever was asked for first"]
+  ),
+  mutant(
+    "reinterpretation-out-of-turn",
+    "a reinterpretation books an answer that may be older than the one that is booked",
+    "src/infra/postgres/reinterpretStatement.ts",
+    [" AND NOT EXISTS (SELECT FROM turn WHERE NOT ours)", ""],
+    [EVENTS, "takes its turn with completions: an answer that may be older books nothing"]
   ),
   mutant(
     "transmission-race-not-repeated",

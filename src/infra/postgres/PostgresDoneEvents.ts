@@ -5,6 +5,7 @@ import type { Act } from "../../domain/Events.ts"
 import { StoreUnavailable } from "../../domain/GateStore.ts"
 import type { Interpretation } from "../../domain/Provider.ts"
 import { Custody } from "../crypto/Custody.ts"
+import { stateRow } from "./completeStatement.ts"
 import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import { LogSignal } from "./LogSignal.ts"
@@ -18,14 +19,22 @@ const make = Effect.gen(function* () {
   const signal = yield* LogSignal
 
   const settle = (
-    { event, version }: DoneEvent,
-    { eventType, facts }: Interpretation,
+    { event, readAt, version }: DoneEvent,
+    interpretation: Interpretation,
     act: Act,
     dryRun: boolean
   ) =>
     reinterpretRow(
       claims,
-      { provider: event.endpoint.name, dedupKey: event.dedupKey, version, eventType, facts },
+      {
+        provider: event.endpoint.name,
+        dedupKey: event.dedupKey,
+        version,
+        eventType: interpretation.eventType,
+        facts: interpretation.facts,
+        state: stateRow(interpretation),
+        readAt
+      },
       act,
       dryRun
     ).pipe(
@@ -42,11 +51,15 @@ const make = Effect.gen(function* () {
         eventType,
         cursor === undefined ? { since } : (JSON.parse(cursor) as DonePlace)
       ).pipe(Effect.mapError(unavailable))
-      const opened = yield* Effect.forEach(found, ({ dedup_key, key_id, sealed, version }) =>
+      const opened = yield* Effect.forEach(found, ({ dedup_key, key_id, read_at, sealed, version }) =>
         Effect.option(
           Effect.map(
             custody.open(endpoint.name, dedup_key, { keyId: key_id, bytes: sealed }),
-            (body): DoneEvent => ({ event: { endpoint, dedupKey: DedupKey.make(dedup_key), body }, version })
+            (body): DoneEvent => ({
+              event: { endpoint, dedupKey: DedupKey.make(dedup_key), body },
+              version,
+              readAt: read_at
+            })
           )
         )
       )

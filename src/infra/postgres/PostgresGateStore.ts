@@ -4,6 +4,7 @@ import type { Endpoint } from "../../domain/Endpoint.ts"
 import { failpoint } from "../../domain/Failpoint.ts"
 import { Fence } from "../../domain/Fence.ts"
 import {
+  AnswerOutdated,
   type Claim,
   ClaimLost,
   type DueEvent,
@@ -23,7 +24,8 @@ import {
   type CompleteRow,
   completeRows,
   effectNames,
-  factRows
+  factRows,
+  stateRow
 } from "./completeStatement.ts"
 import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
@@ -50,8 +52,8 @@ const make = Effect.gen(function* () {
     exclusive: (row) => [
       Grouping.rowName(row.provider, row.dedupKey),
       ...effectNames(row.provider, row.facts),
-      // A fact that depends on another one of its payment must see it: not in one statement.
-      ...row.facts.map(({ payment }) => `${row.provider}\tof ${payment}`)
+      // A statement writes the state of a thing once, and what it books shows to the next one only.
+      ...(row.state === null ? [] : [`${row.provider}\tof ${row.state.object}`])
     ],
     run: (rows) =>
       failpoint("complete.before").pipe(
@@ -68,12 +70,14 @@ const make = Effect.gen(function* () {
       eventType,
       note,
       trace: claim.trace,
-      facts: factRows(interpretation)
+      facts: factRows(interpretation),
+      state: stateRow(interpretation)
     }
     const result = yield* Effect.mapError(committed(submitComplete(row)), (error) =>
       error.fate === "data" ? new StoreRejected({ code: error.code }) : unavailable(error)
     )
     if (result === "stale") return yield* new ClaimLost()
+    if (result === "outdated") return yield* new AnswerOutdated()
     if (result === "conflict")
       return yield* new EffectConflict({ effectKeys: facts.map(({ fact }) => fact.effect_key) })
   })

@@ -34,9 +34,11 @@ type ClaimResult =
   /** The first statement was committed for others of the group; for this row the second one failed. */
   | { readonly result: "unknown"; readonly error: DatabaseError }
 
-/** A fact that depends on others takes the longer way. */
+/** Facts that depend on others, or that others may take back, go the longer way. */
 const proofOf = ({ proven }: Identity): Proof | null =>
-  proven === undefined || proven.facts.some(({ onlyAfter }) => onlyAfter !== undefined)
+  proven === undefined ||
+  proven.stateOf !== undefined ||
+  proven.facts.some(({ onlyAfter }) => onlyAfter !== undefined)
     ? null
     : { note: proven.note, facts: factRows(proven) }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto"
 import { Effect } from "effect"
 import { digestText } from "../../domain/BillingFact.ts"
 import type { Interpretation } from "../../domain/Provider.ts"
@@ -12,6 +13,13 @@ export interface CompleteRow {
   readonly note: string | null
   readonly trace: string | null
   readonly facts: ReadonlyArray<FactRow>
+  readonly state: StateRow | null
+}
+
+/** What facts tell the present state of, and which state that is: two events that tell the same facts agree. */
+export interface StateRow {
+  readonly object: string
+  readonly digest: string
 }
 
 export interface FactRow {
@@ -19,8 +27,6 @@ export interface FactRow {
   readonly digest: string
   /** Book only where a fact whose key starts so is booked. */
   readonly onlyAfter: string | null
-  /** Facts of one payment never share a statement with those of another event. */
-  readonly payment: string
   /** JSON of the fact. */
   readonly data: string
 }
@@ -31,16 +37,28 @@ export const factRows = ({ facts }: Interpretation): ReadonlyArray<FactRow> =>
     effectKey: fact.effect_key,
     digest: digestText(fact),
     onlyAfter: onlyAfter ?? null,
-    payment: fact.payment_reference,
     data: JSON.stringify(fact)
   }))
+
+export const stateRow = ({ facts, stateOf }: Pick<Interpretation, "facts" | "stateOf">): StateRow | null =>
+  stateOf === undefined
+    ? null
+    : {
+        object: stateOf,
+        digest: createHash("sha256")
+          .update(JSON.stringify(facts.map(({ fact, onlyAfter }) => [fact.effect_key, onlyAfter])))
+          .digest("hex")
+      }
 
 /** The names of effects: no two rows of a group may share one. */
 export const effectNames = (provider: string, facts: ReadonlyArray<FactRow>) =>
   facts.map(({ effectKey }) => `${provider}\t${effectKey}`)
 
-/** `stale`: the fence is no longer the row's. `conflict`: these facts are booked with other amounts; nothing was done. */
-export type CompleteResult = "done" | "stale" | "conflict"
+/**
+ * `stale`: the fence is no longer the row's. `conflict`: these facts are booked with other amounts. `outdated`: another
+ * state of the same thing was booked since the claim. In each of these nothing was done.
+ */
+export type CompleteResult = "done" | "stale" | "conflict" | "outdated"
 
 /**
  * At most one row, looked up for each row before it. A plain join may be planned as a hash of the whole table, made while
@@ -52,6 +70,24 @@ export const ONE = (select: string) => `LATERAL (SELECT ${select} LIMIT 1)`
 export const KNOWN = ONE(
   "e.digest FROM billing_effects e WHERE e.provider = v.provider AND e.effect_key = f.effect_key"
 )
+
+/**
+ * CTEs that take the turn of each thing whose state is told, in key order, out of `s`: the provider's last state as this
+ * snapshot has it, and whether ours may be older. `turn` says whose facts may be booked. A state that somebody else
+ * committed after this snapshot is known by its version alone: the statement is repeated, to see what else was booked.
+ */
+export const TAKE_TURNS = `m AS (
+  INSERT INTO booked_states AS b (provider, object, state)
+  SELECT provider, object, state FROM s WHERE outdated IS NOT TRUE ORDER BY provider, object
+  ON CONFLICT (provider, object) DO UPDATE
+     SET state = EXCLUDED.state, version = b.version + 1, booked_at = clock_timestamp()
+  RETURNING provider, object, version
+), turn AS MATERIALIZED (
+  SELECT s.n, CASE WHEN s.outdated THEN false
+                   WHEN m.version = coalesce(s.version, 0) + 1 THEN true
+                   ELSE oncegate_repeat('state') END AS ours
+    FROM s LEFT JOIN m USING (provider, object)
+)`
 
 /**
  * CTEs that book the facts of `wanted`, in key order, and tell which of them are `new`, and for each row what it booked.
@@ -86,7 +122,8 @@ export const BOOKED_SUM = `'note', CASE WHEN note IS NOT NULL THEN note WHEN tol
  * Ends events and books their facts, for a whole group, in one commit.
  *
  * Everything hangs on the fenced change: facts and log rows are selected from what the UPDATE returned, so a worker that
- * was fenced off books nothing. Rows are locked, and effects inserted, in key order, so that groups cannot deadlock. An
+ * was fenced off books nothing. Rows are locked, turns taken after all of them, and effects inserted after all turns, each
+ * in key order, so that groups cannot deadlock. An
  * effect that somebody else committed after this snapshot is known by its conflict alone: the statement is repeated, to
  * see whether it agrees. A completion of ours whose reply was lost shows as `done` under our own fence; one that is still
  * under way there ends during our wait for the row, which this snapshot cannot see: repeated too.
@@ -96,8 +133,8 @@ export const BOOKED_SUM = `'note', CASE WHEN note IS NOT NULL THEN note WHEN tol
  */
 const COMPLETE = `
 WITH v AS (
-  SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[])
-    WITH ORDINALITY AS v(provider, dedup_key, fence, event_type, note, trace, n)
+  SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::text[], $12::text[], $13::text[])
+    WITH ORDINALITY AS v(provider, dedup_key, fence, event_type, note, trace, object, state, n)
 ), f AS MATERIALIZED (
   SELECT f.n, f.ord, v.provider, v.dedup_key, v.trace, f.effect_key, f.only_after, f.data, f.digest,
          e.digest <> f.digest AS clash
@@ -109,15 +146,21 @@ WITH v AS (
 ), clash AS (
   SELECT DISTINCT n FROM f WHERE clash
 ), r AS (
-  SELECT e.id, v.n, v.event_type FROM webhook_dedup_events e JOIN v USING (provider, dedup_key)
+  SELECT e.id, v.n, v.event_type, e.changed_at FROM webhook_dedup_events e JOIN v USING (provider, dedup_key)
    WHERE e.status || '' = 'processing' AND e.fence = v.fence AND v.n NOT IN (SELECT n FROM clash)
    ORDER BY e.provider, e.dedup_key
      FOR UPDATE OF e
-), c AS (
+), s AS (
+  -- changed_at is the time of the claim, before which nobody was asked.
+  SELECT v.n, v.provider, v.object, v.state, b.version, b.booked_at > r.changed_at AND b.state <> v.state AS outdated
+    FROM r JOIN v USING (n)
+    LEFT JOIN ${ONE("* FROM booked_states b WHERE b.provider = v.provider AND b.object = v.object")} b ON true
+   WHERE v.object IS NOT NULL
+), ${TAKE_TURNS}, c AS (
   UPDATE webhook_dedup_events e
      SET status = 'done', lease_until = NULL, error_code = NULL, version = e.version + 1,
          changed_at = clock_timestamp(), event_type = coalesce(r.event_type, e.event_type)
-    FROM r WHERE e.id = r.id
+    FROM r WHERE e.id = r.id AND r.n NOT IN (SELECT n FROM turn WHERE NOT ours)
   RETURNING r.n, e.version, e.fence, e.attempts, e.failures
 ), wanted AS (
   SELECT f.*, c.version FROM f JOIN c USING (n)
@@ -138,13 +181,14 @@ WITH v AS (
 SELECT CASE WHEN c.n IS NOT NULL THEN 'done'
             WHEN e.status = 'done' AND e.fence = v.fence AND e.error_code IS DISTINCT FROM 'dismissed' THEN 'done'
             WHEN clash.n IS NOT NULL AND e.fence = v.fence THEN 'conflict'
+            WHEN v.n IN (SELECT n FROM turn WHERE NOT ours) THEN 'outdated'
             WHEN e.status = 'processing' AND e.fence = v.fence THEN CASE WHEN oncegate_repeat('complete') THEN 'raced' END
             ELSE 'stale' END AS result
   FROM v LEFT JOIN c USING (n) LEFT JOIN clash USING (n)
   LEFT JOIN webhook_dedup_events e ON e.provider = v.provider AND e.dedup_key = v.dedup_key
  ORDER BY v.n`
 
-/** One result a row, in the order of the rows. No two rows may share an event or an effect key. */
+/** One result a row, in the order of the rows. No two rows may share an event, an effect key or a thing's state. */
 export const completeRows = Effect.fnUntraced(function* (
   connection: Connection,
   rows: ReadonlyArray<CompleteRow>
@@ -161,7 +205,9 @@ export const completeRows = Effect.fnUntraced(function* (
     facts.map((fact) => fact.effectKey),
     facts.map((fact) => fact.digest),
     facts.map((fact) => fact.onlyAfter),
-    facts.map((fact) => fact.data)
+    facts.map((fact) => fact.data),
+    rows.map(({ state }) => state?.object ?? null),
+    rows.map(({ state }) => state?.digest ?? null)
   ])
   return results.map(({ result }) => result)
 })

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { type BillingFact, digestText } from "../../domain/BillingFact.ts"
 import type { Act } from "../../domain/Events.ts"
 import type { ProposedFact } from "../../domain/Provider.ts"
+import { type StateRow, TAKE_TURNS } from "./completeStatement.ts"
 import type { Connection } from "./Database.ts"
 
 export interface DoneRow {
@@ -9,6 +10,7 @@ export interface DoneRow {
   readonly version: number
   readonly key_id: string
   readonly sealed: Buffer
+  readonly read_at: Date
 }
 
 /** Done rows that one statement looks at, whatever it finds among them: bounds its time. */
@@ -49,7 +51,7 @@ export const doneRows = Effect.fnUntraced(function* (
         ORDER BY w.first_seen_at, w.id LIMIT ${PAGE}
      )
      SELECT (extract(epoch FROM first_seen_at) * 1000000)::bigint::text AS micros, id::text AS id, dedup_key, version,
-            key_id, sealed, (SELECT count(*) FROM w) = ${WINDOW} AS full
+            key_id, sealed, now() AS read_at, (SELECT count(*) FROM w) = ${WINDOW} AS full
        FROM (SELECT first_seen_at, found.id, dedup_key, version, key_id, sealed FROM found
              UNION ALL
              (SELECT first_seen_at, w.id, NULL, NULL, NULL, NULL FROM w ORDER BY first_seen_at DESC, w.id DESC LIMIT 1)) u
@@ -69,7 +71,7 @@ export const doneRows = Effect.fnUntraced(function* (
  * Books the facts of a done event whose effect keys are new, and `Reinterpreted` with who and why, in one commit.
  *
  * Everything hangs on the row's change from the version that was read to the next: of two people at the same moment one
- * finds another version, and books nothing. A fact that somebody else booked after this snapshot is known by its
+ * finds another version, and books nothing; so does whoever may hold an older answer than the one that was booked. A fact that somebody else booked after this snapshot is known by its
  * conflict alone: the statement is repeated. Where nothing is new, nothing changes, so that running it again is harmless.
  */
 const REINTERPRET = `
@@ -89,10 +91,15 @@ WITH f AS (
    WHERE provider = $1 AND dedup_key = $2 AND status = 'done' AND version = $3::int AND error_code IS NULL
      AND EXISTS (SELECT FROM fresh) AND NOT EXISTS (SELECT FROM known WHERE NOT agrees) AND NOT $11::boolean
      FOR UPDATE
-), c AS (
+), s AS (
+  SELECT 1 AS n, $1 AS provider, $12::text AS object, $13::text AS state, b.version,
+         b.booked_at > $14::timestamptz AND b.state <> $13::text AS outdated
+    FROM r LEFT JOIN booked_states b ON b.provider = $1 AND b.object = $12::text
+   WHERE $12::text IS NOT NULL
+), ${TAKE_TURNS}, c AS (
   UPDATE webhook_dedup_events e
      SET version = e.version + 1, changed_at = clock_timestamp(), event_type = coalesce($4::text, e.event_type)
-    FROM r WHERE e.id = r.id
+    FROM r WHERE e.id = r.id AND NOT EXISTS (SELECT FROM turn WHERE NOT ours)
   RETURNING e.version, e.fence, e.attempts, e.failures
 ), b AS (
   INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
@@ -126,6 +133,8 @@ export interface ReinterpretRow {
   readonly version: number
   readonly eventType: string | null
   readonly facts: ReadonlyArray<ProposedFact>
+  readonly state: StateRow | null
+  readonly readAt: Date
 }
 
 export const reinterpretRow = (connection: Connection, row: ReinterpretRow, act: Act, dryRun: boolean) =>
@@ -144,7 +153,10 @@ export const reinterpretRow = (connection: Connection, row: ReinterpretRow, act:
         row.facts.map(({ fact }) => digestText(fact)),
         row.facts.map(({ onlyAfter }) => onlyAfter ?? null),
         row.facts.map(({ fact }) => JSON.stringify(fact satisfies BillingFact)),
-        dryRun
+        dryRun,
+        row.state?.object ?? null,
+        row.state?.digest ?? null,
+        row.readAt.toISOString()
       ]
     ),
     ([answer]) => answer!.result

@@ -12,7 +12,7 @@ import {
   type SignatureInvalid
 } from "../../domain/Provider.ts"
 import { type Draft, propose } from "./FactDrafts.ts"
-import { wordAt } from "./JsonFields.ts"
+import { idAt, wordAt } from "./JsonFields.ts"
 import * as LookupQueue from "./LookupQueue.ts"
 import { type JsonObject, parseObject } from "./StrictJson.ts"
 import { makePaymentLookup } from "./TossApi.ts"
@@ -26,7 +26,7 @@ import {
   type TossEvent,
   tellsOfPayment
 } from "./TossEvent.ts"
-import { provenBy } from "./TossFacts.ts"
+import { isVirtualAccount, provenBy } from "./TossFacts.ts"
 import { payoutFacts } from "./TossPayout.ts"
 import { isBefore } from "./TossProgress.ts"
 import { SIGNATURE_HEADER, verifySignature } from "./TossSignature.ts"
@@ -59,6 +59,7 @@ interface Reading {
   readonly drafts: ReadonlyArray<Draft>
   /** Said where there is no fact. */
   readonly note: NonNullable<Interpretation["note"]>
+  readonly stateOf?: string | undefined
 }
 
 /** What an event says that tells of no payment: there is nothing to ask. */
@@ -67,10 +68,15 @@ const read = (event: TossEvent): Reading =>
     ? { drafts: payoutFacts(event), note: "unmapped" }
     : { drafts: [], note: UNCONFIRMABLE.has(event.type ?? "") ? "unconfirmable" : "unmapped" }
 
-const interpretationOf = ({ type }: TossEvent, { drafts, note }: Reading) =>
+const interpretationOf = ({ type }: TossEvent, { drafts, note, stateOf }: Reading) =>
   Effect.map(
     propose(drafts),
-    (facts): Interpretation => ({ eventType: type, facts, note: facts.length === 0 ? note : null })
+    (facts): Interpretation => ({
+      eventType: type,
+      facts,
+      note: facts.length === 0 ? note : null,
+      ...(stateOf === undefined ? {} : { stateOf })
+    })
   )
 
 /** Toss Payments: what its requests prove, which is little, and what its API confirms. */
@@ -124,7 +130,8 @@ export const make = Effect.fn("Toss.make")(function* (options: TossOptions) {
     }
     const note =
       announced.status === wordAt(payment, "status") ? ("unmapped" as const) : ("superseded" as const)
-    return { drafts: provenBy(payment, event.type), note }
+    const stateOf = isVirtualAccount(payment) ? idAt(payment, "paymentKey") : undefined
+    return { drafts: provenBy(payment, event.type), note, stateOf }
   })
 
   const interpret = Effect.fn("Toss.interpret")(function* ({ body }: Event) {

@@ -2,7 +2,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import { DoneEvents } from "../../../src/domain/DoneEvents.ts"
 import type { ErrorCode } from "../../../src/domain/ErrorCode.ts"
-import { ProcessFailed, type Provider } from "../../../src/domain/Provider.ts"
+import { type Interpretation, ProcessFailed, type Provider } from "../../../src/domain/Provider.ts"
 import { reinterpret } from "../../../src/domain/reinterpret.ts"
 import { migratedSchema } from "../../support/Gate.ts"
 import { openEvents } from "../../support/People.ts"
@@ -433,6 +433,36 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("events
         for (const key of ["ev_re_known", "ev_re_clash", "ev_re_none"])
           assert.strictEqual((yield* rowOf(house, key)).version, 2)
         assert.deepStrictEqual(yield* run(act), { ...wanted, booked: 0 })
+      })
+    )
+
+    it.effect("takes its turn with completions: an answer that may be older books nothing", () =>
+      Effect.gen(function* () {
+        const house = yield* setup
+        const { store } = house
+        const told = (...facts: Interpretation["facts"]) => ({ ...proving(), facts, stateOf: "pk_re" })
+        const received = told({ fact: fact("deposit:pk_re:received:t1") })
+        const withdrawn = told({
+          fact: fact("deposit:pk_re:withdrawn:t2"),
+          onlyAfter: "deposit:pk_re:received:"
+        })
+        yield* unmapped(house, "ev_re_state")
+        const run = (interpret: Provider["interpret"]) =>
+          Effect.provideService(
+            reinterpret({ ...provider({}), interpret }, filter, act, () => Effect.void),
+            DoneEvents,
+            house.done
+          )
+        const deposit = yield* claimed(store, delivery("ev_re_deposit"))
+        const asked = ({ dedupKey }: { dedupKey: string }, meanwhile: Effect.Effect<void>) =>
+          dedupKey === "ev_re_state" ? Effect.as(meanwhile, withdrawn) : Effect.succeed(proving())
+        assert.deepInclude(
+          yield* run((event) => asked(event, Effect.orDie(store.complete(deposit, received)))),
+          { booked: 0, changed: 1 }
+        )
+        const late = yield* claimed(store, delivery("ev_re_late"))
+        assert.deepInclude(yield* run((event) => asked(event, Effect.void)), { booked: 1, changed: 0 })
+        assert.strictEqual((yield* Effect.flip(store.complete(late, received)))._tag, "AnswerOutdated")
       })
     )
 

@@ -329,36 +329,6 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })("the st
       })
     )
 
-    it.effect(
-      "a withdrawal that waits for a statement together with its deposit is booked in the next one",
-      () =>
-        Effect.gen(function* () {
-          const { sql, url } = yield* Schema
-          // One connection: their statements come one after the other.
-          const store = yield* openStore(url, { connections: 1 })
-          const [deposit, withdrawal] = yield* Effect.all([
-            claimed(store, delivery("ev_moment_received")),
-            claimed(store, delivery("ev_moment_withdrawn"))
-          ])
-          const about = { payment_reference: "pk_moment" }
-          const withdrawn = { ...fact("deposit:pk_moment:withdrawn:t2"), ...about }
-          yield* Effect.all(
-            [
-              store.complete(deposit, proving({ ...fact("deposit:pk_moment:received:t1"), ...about })),
-              store.complete(withdrawal, {
-                ...proving(),
-                facts: [{ fact: withdrawn, onlyAfter: "deposit:pk_moment:received:" }]
-              })
-            ],
-            { concurrency: "unbounded" }
-          )
-          const booked = yield* Effect.promise(
-            () => sql`SELECT 1 FROM billing_effects WHERE effect_key LIKE 'deposit:pk_moment:%'`
-          )
-          assert.strictEqual(booked.length, 2)
-        })
-    )
-
     it.effect("a withdrawal is booked only where a deposit was received", () =>
       Effect.gen(function* () {
         const { url } = yield* Schema

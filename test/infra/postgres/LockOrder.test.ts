@@ -104,7 +104,7 @@ const cases: ReadonlyArray<
     (on, keys) =>
       completeRows(
         on,
-        keys.map((key) => ({ ...event(key), facts: [] }))
+        keys.map((key) => ({ ...event(key), facts: [], state: null }))
       ),
     lock
   ],
@@ -140,14 +140,29 @@ const cases: ReadonlyArray<
             effectKey,
             digest: "x",
             onlyAfter: null,
-            payment: "p",
             data: "{}"
-          }))
+          })),
+          state: null
         }
       ]),
     (sql, key) =>
       sql`INSERT INTO billing_effects (provider, effect_key, dedup_key, digest)
           SELECT 'paypal', k, 'other', 'x' FROM unnest(${[key, `${key} too`]}::text[]) k`
+  ],
+  [
+    "booked states",
+    "processing",
+    (on, keys) =>
+      completeRows(
+        on,
+        // The rows in key order, their things in the other.
+        keys.toReversed().map((key, index) => ({
+          ...event(key),
+          facts: [],
+          state: { object: keys[index]!, digest: "x" }
+        }))
+      ),
+    (sql, key) => sql`INSERT INTO booked_states (provider, object, state) VALUES ('paypal', ${key}, 'y')`
   ]
 ]
 

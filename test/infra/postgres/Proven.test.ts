@@ -65,6 +65,16 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "1 minute" })(
       })
     )
 
+    it.effect("one that tells a state is only claimed: its completion takes its turn", () =>
+      Effect.gen(function* () {
+        const store = yield* openStore((yield* Schema).url)
+        const request = proven("ev_p_state", [fact("deposit:p_state:received:t1")])
+        const told = { ...request.identity.proven, stateOf: "p_state" }
+        const answer = yield* store.claim({ ...request, identity: { ...request.identity, proven: told } })
+        assert.strictEqual(answer._tag, "Claimed")
+      })
+    )
+
     it.effect("twins of it are duplicates of what is done", () =>
       Effect.gen(function* () {
         const store = yield* openStore((yield* Schema).url)

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
+import { DedupKey } from "../../../src/domain/DedupKey.ts"
 import * as Toss from "../../../src/infra/providers/Toss.ts"
 import { NOW, readingOf } from "./deliveries.ts"
 import { type Asked, makeLocalServer, type Reply } from "./localServer.ts"
@@ -298,6 +299,26 @@ describe("what Toss's payments mean", () => {
       })
     )
   }
+
+  it.effect("of a virtual account it is a state, which may go back; of a card it is not", () =>
+    Effect.gen(function* () {
+      const tells = Effect.fnUntraced(function* (event: string, answer: Fields) {
+        const { provider } = yield* given(answer)
+        const { body } = unsignedDelivery(event)
+        const { endpoint } = provider
+        return (yield* provider.interpret({ endpoint, dedupKey: DedupKey.make("tx_1"), body })).stateOf
+      })
+      assert.strictEqual(yield* tells(deposit(), payment({ ...account, ...approved })), "pk1")
+      assert.strictEqual(
+        yield* tells(
+          deposit({ status: "WAITING_FOR_DEPOSIT" }),
+          payment({ ...account, status: "WAITING_FOR_DEPOSIT", lastTransactionKey: "T0" })
+        ),
+        "pk1"
+      )
+      assert.isUndefined(yield* tells(changed(payment(approved)), payment(approved)))
+    })
+  )
 
   it.effect("a refund in full", () =>
     Effect.gen(function* () {
