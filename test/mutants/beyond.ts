@@ -4,6 +4,9 @@ import { GATE_STORE, mutant as mutantOf, PAYPAL } from "./outside.ts"
 
 const STATES = "test/infra/postgres/BookedStates.test.ts"
 const EVENTS = "test/infra/postgres/Events.test.ts"
+const PROVEN = "test/infra/postgres/Proven.test.ts"
+const PROCESS = "test/domain/process.test.ts"
+const TOSS_FACTS = "test/infra/providers/TossFacts.test.ts"
 const GUARDED = "test/infra/providers/Guarded.test.ts"
 const LOCKS = "test/infra/postgres/LockOrder.test.ts"
 const START = "test/cli/start.test.ts"
@@ -68,7 +71,7 @@ export const beyond: ReadonlyArray<Mutant> = [
     "a withdrawal does not see a deposit that is committed while it waits for its turn",
     "src/infra/postgres/completeStatement.ts",
     ["ELSE oncegate_repeat('state') END AS ours", "ELSE true END AS ours"],
-    [STATES, "2", " gates: a withdrawal sees the deposit whose completion was under way when its own began"]
+    [STATES, "two gates", ": a withdrawal sees the deposit whose completion was under way when its own began"]
   ),
   mutant(
     "older-answer-booked",
@@ -86,6 +89,30 @@ export const beyond: ReadonlyArray<Mutant> = [
       "b.booked_at > r.changed_at AS outdated"
     ],
     [STATES, "two events that tell the same are both done, whichever was asked for first"]
+  ),
+  mutant(
+    "state-not-told",
+    "Toss's adapter does not say that a virtual account's facts are of a state that may go back",
+    "src/infra/providers/Toss.ts",
+    [
+      'const stateOf = isVirtualAccount(payment) ? idAt(payment, "paymentKey") : undefined',
+      "const stateOf = undefined"
+    ],
+    [TOSS_FACTS, "of a virtual account it is a state, which may go back; of a card it is not"]
+  ),
+  mutant(
+    "proven-state-booked-at-once",
+    "a delivery that proves a state by itself books it out of turn",
+    "src/infra/postgres/claim.ts",
+    ["  proven.stateOf !== undefined ||\n", ""],
+    [PROVEN, "one that tells a state is only claimed: its completion takes its turn"]
+  ),
+  mutant(
+    "outdated-answer-counted",
+    "an answer that may be older than what is booked is a failure of the event, which is counted",
+    "src/domain/process.ts",
+    ['ProcessFailed.of("world", "not_visible_yet")', 'ProcessFailed.of("event", "not_visible_yet")'],
+    [PROCESS, "whose answer may be older than what is booked is put off, uncounted, to ask again"]
   ),
   mutant(
     "reinterpretation-out-of-turn",

@@ -122,11 +122,11 @@ export const BOOKED_SUM = `'note', CASE WHEN note IS NOT NULL THEN note WHEN tol
  * Ends events and books their facts, for a whole group, in one commit.
  *
  * Everything hangs on the fenced change: facts and log rows are selected from what the UPDATE returned, so a worker that
- * was fenced off books nothing. Rows are locked, turns taken after all of them, and effects inserted after all turns, each
- * in key order, so that groups cannot deadlock. An
- * effect that somebody else committed after this snapshot is known by its conflict alone: the statement is repeated, to
- * see whether it agrees. A completion of ours whose reply was lost shows as `done` under our own fence; one that is still
- * under way there ends during our wait for the row, which this snapshot cannot see: repeated too.
+ * was fenced off books nothing. All rows are locked, then all turns taken, then all effects inserted, each in key order,
+ * so that groups cannot deadlock. An effect that somebody else committed after this snapshot is known by its conflict
+ * alone: the statement is repeated, to see whether it agrees. A completion of ours whose reply was lost shows as `done`
+ * under our own fence; one that is still under way there ends during our wait for the row, which this snapshot cannot see:
+ * repeated too.
  *
  * Rows are found by their key. `status || ''` keeps the planner from the index on the status, which holds the dead entries
  * of all rows that moved on since the last vacuum.

@@ -71,8 +71,9 @@ export const doneRows = Effect.fnUntraced(function* (
  * Books the facts of a done event whose effect keys are new, and `Reinterpreted` with who and why, in one commit.
  *
  * Everything hangs on the row's change from the version that was read to the next: of two people at the same moment one
- * finds another version, and books nothing; so does whoever may hold an older answer than the one that was booked. A fact that somebody else booked after this snapshot is known by its
- * conflict alone: the statement is repeated. Where nothing is new, nothing changes, so that running it again is harmless.
+ * finds another version, and books nothing; nor does whoever may hold an older answer than the one that is booked. A fact
+ * that somebody else booked after this snapshot is known by its conflict alone: the statement is repeated. Where nothing is
+ * new, nothing changes, so that running it again is harmless.
  */
 const REINTERPRET = `
 WITH f AS (

@@ -60,14 +60,14 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "1 minute" })(
         )
       )
 
-    it.effect.each([1, 2])(
-      "%i gates: a withdrawal sees the deposit whose completion was under way when its own began",
+    it.effect.each(["one gate", "two gates"])(
+      "%s: a withdrawal sees the deposit whose completion was under way when its own began",
       (gates) =>
         Effect.gen(function* () {
           const { sql, url } = yield* Schema
           const store = yield* openStore(url)
-          const other = gates === 1 ? store : yield* openStore(url)
-          const account = `pk_under_way_${gates}`
+          const other = gates === "one gate" ? store : yield* openStore(url)
+          const account = `pk_under_way_${gates.replace(" ", "_")}`
           const deposit = yield* claimed(store, delivery(`${account}_paid`))
           const holder = yield* Effect.promise(() => sql.reserve())
           const [{ pid }] = yield* Effect.promise(
