@@ -11,6 +11,7 @@ const GUARDED = "test/infra/providers/Guarded.test.ts"
 const LOCKS = "test/infra/postgres/LockOrder.test.ts"
 const START = "test/cli/start.test.ts"
 const SESSIONS = "test/infra/postgres/Database.test.ts"
+const SETTLED = "test/infra/postgres/Settled.test.ts"
 const FENCE = "test/infra/kafka/Fence.test.ts"
 const TROUBLE = "test/infra/kafka/RelayTrouble.test.ts"
 const BAD = "test/e2e/BadInputs.test.ts"
@@ -322,6 +323,47 @@ export const beyond: ReadonlyArray<Mutant> = [
     [
       "test/infra/kafka/Relay.test.ts",
       "has its offset written anew while nothing happens, before Kafka forgets it"
+    ]
+  ),
+  mutant(
+    "settled-under-any-transmission",
+    "a copy of a done event is noted without its transmission being known",
+    "src/infra/postgres/claimStatement.ts",
+    ["WHERE v.transmission_id IS NULL OR s.request_hash = v.request_hash", "WHERE true"],
+    [SETTLED, "under a transmission of their own are recorded with it: another body under that one is forged"]
+  ),
+  mutant(
+    "settled-though-at-work",
+    "whoever has a body that was once done is told that it is, whatever became of its own event",
+    "src/infra/postgres/claimStatement.ts",
+    ["e.status || '' = 'done' AND", "e.status <> '' AND"],
+    [SETTLED, "that are not done yet, or whose body is another, are told what they met"]
+  ),
+  mutant(
+    "settled-under-any-body",
+    "a known body settles an event that has another one",
+    "src/infra/postgres/claimStatement.ts",
+    [" AND e.request_hash = v.request_hash`", "`"],
+    [SETTLED, "that are not done yet, or whose body is another, are told what they met"]
+  ),
+  mutant(
+    "settled-never-asked",
+    "copies of done events are claimed, with their bodies sealed, before anyone looks",
+    "src/infra/postgres/claim.ts",
+    [
+      'kind === "claim" && settledBodies.has(delivery.hash)',
+      'kind !== "claim" && settledBodies.has(delivery.hash)'
+    ],
+    [SETTLED, "are noted with their count, and nobody tries to insert them"]
+  ),
+  mutant(
+    "failures-take-no-rest",
+    "what failed is tried again as fast as it can be taken, whoever posts meanwhile",
+    "src/domain/Rescuer.ts",
+    ['else if (lane !== "rescue")', 'else if (lane === "rescue")'],
+    [
+      "test/domain/Rescuer.test.ts",
+      "is looked at again at once for dead workers, and after a rest that grows with the load for failures"
     ]
   )
 ]

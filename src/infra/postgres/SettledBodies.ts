@@ -13,6 +13,9 @@ export const make = () => {
     add: (hash: string) => {
       places[placeOf(hash)] = markOf(hash)
     },
+    forget: (hash: string) => {
+      places[placeOf(hash)] = 0
+    },
     has: (hash: string) => places[placeOf(hash)] === markOf(hash)
   }
 }

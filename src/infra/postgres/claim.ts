@@ -9,14 +9,13 @@ import { type ClaimAnswer, type ClaimRequest, StoreUnavailable } from "../../dom
 import { Policy } from "../../domain/Policy.ts"
 import type { Identity } from "../../domain/Provider.ts"
 import { Custody } from "../crypto/Custody.ts"
-import { type ClaimRow, claimRows, type Proof } from "./claimStatement.ts"
+import { type ClaimResult as ClaimedAs, type ClaimRow, claimRows, type Proof } from "./claimStatement.ts"
 import { effectNames, factRows } from "./completeStatement.ts"
 import { Database } from "./Database.ts"
 import { type DatabaseError, isSilence } from "./DatabaseError.ts"
 import * as Grouping from "./Grouping.ts"
 import { type ReclaimResult, reclaimRows } from "./reclaimStatement.ts"
 import * as SettledBodies from "./SettledBodies.ts"
-import { settledRows } from "./settledStatement.ts"
 
 /** Deliveries of one body under one key and transmission that wait for the same statement: one row speaks for all. */
 interface Waiting {
@@ -45,6 +44,8 @@ const proofOf = ({ proven }: Identity): Proof | null =>
 /** Lock and statement time-outs: the fault of one row, as far as anyone can tell. */
 const STUCK: ReadonlySet<string> = new Set(["55P03", "57014"])
 
+const NO_BODY = { keyId: "", bytes: Buffer.alloc(0) }
+
 /** After so long no further row of a group is asked for apart: it is not known, and the provider comes again. */
 const APART_MS = 3_000
 
@@ -62,9 +63,11 @@ export const makeClaim = Effect.fnUntraced(function* (
   const nameOf = ({ delivery, identity }: ClaimRequest, dedupKey: string) =>
     `${Grouping.rowName(delivery.endpoint.name, dedupKey)}\n${delivery.hash}\n${identity.transmission?.id ?? ""}`
 
+  const settledBodies = SettledBodies.make()
   const claimRow = ({ request, dedupKey, kind, proven, token }: Waiting): ClaimRow => {
     const { delivery, identity, trace } = request
-    const sealed = custody.seal(delivery.endpoint.name, dedupKey, delivery.body)
+    const copy = kind === "claim" && settledBodies.has(delivery.hash)
+    const sealed = copy ? NO_BODY : custody.seal(delivery.endpoint.name, dedupKey, delivery.body)
     return {
       provider: delivery.endpoint.name,
       dedupKey,
@@ -77,7 +80,8 @@ export const makeClaim = Effect.fnUntraced(function* (
       kind,
       original: kind === "conflict" ? identity.dedupKey : null,
       transmission: identity.transmission,
-      proven
+      proven: copy ? null : proven,
+      copy
     }
   }
 
@@ -118,6 +122,51 @@ export const makeClaim = Effect.fnUntraced(function* (
       })
     })
 
+  const claimGroup = Effect.fnUntraced(function* (
+    items: ReadonlyArray<Waiting>
+  ): Effect.fn.Return<ReadonlyArray<ClaimResult>, DatabaseError> {
+    const rows = items.map(claimRow)
+    const counts = items.map(({ count }) => count)
+    const first = yield* claimRows(awaited, rows, counts, policy.leaseMs).pipe(
+      // Facts that the database refuses must not cost the claim: what processing makes of them is recorded.
+      Effect.catchIf(
+        ({ fate }) => fate === "data" && rows.length === 1 && rows[0]!.proven !== null,
+        () => claimRows(awaited, [{ ...rows[0]!, proven: null }], counts, policy.leaseMs)
+      )
+    )
+    const those = (result: ClaimedAs) => first.flatMap((met, index) => (met === result ? [index] : []))
+    const taken = those("taken")
+    const reclaimed =
+      taken.length === 0
+        ? []
+        : yield* reclaim(taken.map((index) => ({ row: rows[index]!, count: counts[index]! })))
+    const unsettled = those("unsettled")
+    for (const index of unsettled) settledBodies.forget(rows[index]!.requestHash)
+    const claimed = unsettled.length === 0 ? [] : yield* claimGroup(unsettled.map((index) => items[index]!))
+    const later = new Map([
+      ...taken.map((index, at) => [index, reclaimed[at]!] as const),
+      ...unsettled.map((index, at) => [index, claimed[at]!] as const)
+    ])
+    return first.map((result, index): ClaimResult => {
+      const { kind, requestHash } = rows[index]!
+      const met = later.get(index)
+      if (result === "completed" || (met?.result === "duplicate" && met.state === "done"))
+        settledBodies.add(requestHash)
+      if (met !== undefined) return met
+      switch (result) {
+        case "settled":
+          return { result: "duplicate", state: "done", spent: null }
+        case "forged":
+        case "completed":
+          return { result }
+        default:
+          return kind === "claim"
+            ? { result: "claimed", fence: 1, because: "first", failures: 0 }
+            : { result: kind === "quarantine" ? "quarantined" : "conflict" }
+      }
+    })
+  })
+
   const submitClaim = yield* Grouping.make<Waiting, ClaimResult>({
     name: "claim",
     maxRows: Grouping.MAX_ROWS,
@@ -132,75 +181,15 @@ export const makeClaim = Effect.fnUntraced(function* (
         ...effectNames(name, proven?.facts ?? [])
       ]
     },
-    run: Effect.fnUntraced(function* (items) {
+    run: (items) => {
       // From here on nobody may join: the counts go into the statement.
       for (const { request, dedupKey } of items) waitingRows.delete(nameOf(request, dedupKey))
-      const rows = items.map(claimRow)
-      const counts = items.map(({ count }) => count)
-      yield* failpoint("claim.before")
-      const first = yield* claimRows(awaited, rows, counts, policy.leaseMs).pipe(
-        // Facts that the database refuses must not cost the claim: what processing makes of them is recorded.
-        Effect.catchIf(
-          ({ fate }) => fate === "data" && rows.length === 1 && rows[0]!.proven !== null,
-          () => claimRows(awaited, [{ ...rows[0]!, proven: null }], counts, policy.leaseMs)
-        )
-      )
-      const taken = first.flatMap((result, index) => (result === "taken" ? [index] : []))
-      const second =
-        taken.length === 0
-          ? []
-          : yield* reclaim(taken.map((index) => ({ row: rows[index]!, count: counts[index]! })))
-      yield* failpoint("claim.after")
-      const answers = new Map(taken.map((index, at) => [index, second[at]!]))
-      return first.map((result, index): ClaimResult => {
-        if (result === "forged") return { result }
-        if (result === "taken") return answers.get(index)!
-        if (result === "completed") return { result }
-        return rows[index]!.kind === "claim"
-          ? { result: "claimed", fence: 1, because: "first", failures: 0 }
-          : rows[index]!.kind === "quarantine"
-            ? { result: "quarantined" }
-            : { result: "conflict" }
-      })
-    })
-  })
-
-  const settledBodies = SettledBodies.make()
-  const submitSettled = yield* Grouping.make<Waiting, boolean>({
-    name: "settled",
-    maxRows: Grouping.MAX_ROWS,
-    inFlight: Grouping.IN_FLIGHT,
-    failsInSilence: true,
-    exclusive: ({ request: { delivery }, dedupKey }) => [Grouping.rowName(delivery.endpoint.name, dedupKey)],
-    run: (items) => {
-      for (const { request, dedupKey } of items) waitingRows.delete(nameOf(request, dedupKey))
-      return settledRows(
-        awaited,
-        items.map(({ request: { delivery, identity, trace }, dedupKey }) => ({
-          provider: delivery.endpoint.name,
-          dedupKey,
-          requestHash: delivery.hash,
-          transmission: identity.transmission,
-          trace
-        })),
-        items.map(({ count }) => count)
+      return failpoint("claim.before").pipe(
+        Effect.andThen(claimGroup(items)),
+        Effect.tap(() => failpoint("claim.after"))
       )
     }
   })
-  /** Of a body that was met as done Postgres is asked first whether it still is; where it is not, or for all others, it is claimed. */
-  const submit = (waiting: Waiting): Effect.Effect<ClaimResult, DatabaseError> => {
-    const { hash } = waiting.request.delivery
-    const learn = Effect.tap(submitClaim(waiting), (met) => {
-      if (met.result === "completed" || (met.result === "duplicate" && met.state === "done"))
-        settledBodies.add(hash)
-      return Effect.void
-    })
-    return waiting.kind === "claim" && settledBodies.has(hash)
-      ? Effect.flatMap(submitSettled(waiting), (isSettled) =>
-          isSettled ? Effect.succeed({ result: "duplicate", state: "done", spent: null } as const) : learn
-        )
-      : learn
-  }
 
   /** Joins deliveries that wait already, or waits as the first of its kind; the second value tells which. */
   const claimResult = (request: ClaimRequest, dedupKey: DedupKey, kind: ClaimRow["kind"]) =>
@@ -215,7 +204,7 @@ export const makeClaim = Effect.fnUntraced(function* (
       const waiting: Waiting = { request, dedupKey, kind, token: randomUUID(), proven, count: 1 }
       const shared = Promise.withResolvers<Effect.Effect<ClaimResult, DatabaseError>>()
       waitingRows.set(name, { waiting, answer: Effect.flatten(Effect.promise(() => shared.promise)) })
-      return committed(submit(waiting)).pipe(
+      return committed(submitClaim(waiting)).pipe(
         Effect.onExit((exit) =>
           Effect.sync(() => {
             // Given up before its statement: whoever comes next begins anew.

@@ -20,6 +20,8 @@ export interface ClaimRow {
   readonly transmission: { readonly id: string; readonly crc32: number } | null
   /** What the delivery proves by itself: claimed and completed at once. */
   readonly proven: Proof | null
+  /** Asked for as a copy of a done event, without its body in `sealed`: it claims nothing. */
+  readonly copy: boolean
 }
 
 /** What a completion proved. */
@@ -28,10 +30,27 @@ export interface Proof {
   readonly facts: ReadonlyArray<FactRow>
 }
 
-export type ClaimResult = "claimed" | "completed" | "taken" | "forged"
+/** `settled`, `unsettled`: what was asked for as a copy of a done event is one, or is to be claimed after all. */
+export type ClaimResult = "claimed" | "completed" | "taken" | "forged" | "settled" | "unsettled"
 
 /** The place of notes among the log rows of one delivery: after all that changes its state. */
 const LAST = "9223372036854775807"
+
+/** Which copies are those of done events; no event that is claimed is looked at. */
+const SETTLED = `settled AS MATERIALIZED (
+  SELECT v.n, v.provider, v.dedup_key, v.count, v.trace, e.id, e.version, e.last_seen_at
+    FROM v, ${ONE(`e.id, e.version, e.last_seen_at FROM webhook_dedup_events e
+                    WHERE v.copy = 1 AND e.provider = v.provider AND e.dedup_key = v.dedup_key
+                      AND e.status || '' = 'done' AND e.request_hash = v.request_hash`)} e
+    LEFT JOIN ${ONE(`s.request_hash FROM webhook_transmissions s
+                      WHERE s.provider = v.provider AND s.transmission_id = v.transmission_id AND s.crc32 = v.crc32`)} s ON true
+   WHERE v.transmission_id IS NULL OR s.request_hash = v.request_hash
+), touched AS (
+  UPDATE webhook_dedup_events e SET last_seen_at = now()
+   WHERE e.id IN (SELECT x.id FROM webhook_dedup_events x JOIN settled s USING (id)
+                   WHERE s.last_seen_at IS NULL OR s.last_seen_at < now() - interval '61 seconds'
+                     FOR UPDATE OF x SKIP LOCKED) -- never wait, never deadlock, for a date
+`
 
 const SEEN = ONE(`s.request_hash FROM webhook_transmissions s
                    WHERE t.provider IS NULL AND s.provider = v.provider
@@ -50,13 +69,16 @@ const SEEN = ONE(`s.request_hash FROM webhook_transmissions s
  * A delivery that proves its facts by itself is born done: its facts, selected from the row that was inserted, and its
  * completion are in the log with its claim. Effects go in in key order, after all rows, as in a completion. Where a fact
  * is booked already with other amounts, the event is only claimed: its completion will say so.
+ *
+ * A copy is only looked up and noted: where its event is done under this very body and transmission, nothing else is left
+ * to be found by a claim and a re-claim.
  */
 const CLAIM = `
 WITH v AS (
   SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::text[], $9::int[], $10::int[],
-                       $11::text[], $12::text[], $13::text[], $14::bigint[], $15::int[], $17::int[], $18::text[])
+                       $11::text[], $12::text[], $13::text[], $14::bigint[], $15::int[], $17::int[], $18::text[], $23::int[])
     WITH ORDINALITY AS v(provider, dedup_key, request_hash, token, event_type, trace, key_id, body_start, body_length,
-                         kind, original, transmission_id, crc32, count, proven, note, n)
+                         kind, original, transmission_id, crc32, count, proven, note, copy, n)
 ), f AS MATERIALIZED (
   SELECT f.n, f.ord, v.provider, v.dedup_key, v.trace, f.effect_key, f.data, f.digest, e.digest <> f.digest AS clash
     FROM (SELECT n, ord, effect_key, data, encode(sha256(convert_to(digest, 'UTF8')), 'hex') AS digest
@@ -66,7 +88,7 @@ WITH v AS (
     LEFT JOIN ${KNOWN} e ON true
 ), t AS (
   INSERT INTO webhook_transmissions (provider, transmission_id, crc32, request_hash)
-  SELECT provider, transmission_id, crc32, request_hash FROM v WHERE transmission_id IS NOT NULL
+  SELECT provider, transmission_id, crc32, request_hash FROM v WHERE transmission_id IS NOT NULL AND copy = 0
    ORDER BY provider, transmission_id, crc32
   ON CONFLICT DO NOTHING
   RETURNING provider, transmission_id, crc32
@@ -79,6 +101,7 @@ WITH v AS (
     FROM v
     LEFT JOIN t USING (provider, transmission_id, crc32)
     LEFT JOIN ${SEEN} seen ON true
+   WHERE v.copy = 0
 ), c AS (
   INSERT INTO webhook_dedup_events (provider, dedup_key, status, request_hash, last_seen_at, version, claim_token,
                                     lease_until, next_attempt_at, error_code, event_type)
@@ -93,7 +116,7 @@ WITH v AS (
    ORDER BY provider, dedup_key
   ON CONFLICT (provider, dedup_key) DO NOTHING
   RETURNING id, provider, dedup_key, changed_at, status, version
-), made AS MATERIALIZED (
+), ${SETTLED}), made AS MATERIALIZED (
   SELECT g.*, c.id IS NOT NULL AS made, c.status = 'done' AS done, c.status, c.version, c.changed_at
     FROM genuine g LEFT JOIN c USING (provider, dedup_key)
 ), wanted AS (
@@ -138,10 +161,15 @@ WITH v AS (
                       WHERE o.provider = made.provider AND o.dedup_key = made.dedup_key), 0), 'Forgery',
            jsonb_build_object('transmission_id', transmission_id, 'request_hash', request_hash), trace
       FROM made WHERE NOT genuine
+    UNION ALL
+    SELECT n, ${LAST}, provider, dedup_key, version, 'DuplicateSeen',
+           jsonb_build_object('state', 'done', 'count', count), trace
+      FROM settled
   ) AS rows ORDER BY n, step
 )
-SELECT CASE WHEN NOT genuine THEN 'forged' WHEN NOT made THEN 'taken' WHEN done THEN 'completed' ELSE 'claimed' END AS result
-  FROM made ORDER BY n`
+SELECT CASE WHEN s.n IS NOT NULL THEN 'settled' WHEN v.copy = 1 THEN 'unsettled' WHEN NOT genuine THEN 'forged'
+            WHEN NOT made THEN 'taken' WHEN done THEN 'completed' ELSE 'claimed' END AS result
+  FROM v LEFT JOIN made USING (n) LEFT JOIN settled s USING (n) ORDER BY n`
 
 /** One result a row, in the order of the rows. `counts`: deliveries of the row in this group. */
 export const claimRows = Effect.fnUntraced(function* (
@@ -182,7 +210,8 @@ export const claimRows = Effect.fnUntraced(function* (
     facts.map((fact) => fact.n),
     facts.map((fact) => fact.effectKey),
     facts.map((fact) => fact.digest),
-    facts.map((fact) => fact.data)
+    facts.map((fact) => fact.data),
+    rows.map((row) => (row.copy ? 1 : 0))
   ])
   return results.map(({ result }) => result)
 })

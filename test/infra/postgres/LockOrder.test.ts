@@ -38,7 +38,8 @@ const claim = (dedupKey: string, transmission: string | null = null) => ({
   kind: "claim" as const,
   original: null,
   transmission: transmission === null ? null : { id: transmission, crc32: 1 },
-  proven: null
+  proven: null,
+  copy: false
 })
 const event = (dedupKey: string) => ({
   provider: "paypal",
