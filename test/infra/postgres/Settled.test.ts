@@ -89,9 +89,10 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })(
         const { url } = yield* Schema
         const store = yield* openStore(url)
         // Known as done under a first key; another event has the same body.
-        yield* settled(store, "ev_body")
+        const first = yield* settled(store, "ev_body")
         const same = delivery("ev_body_2", "ev_body")
         yield* claimed(store, same)
+        assert.deepStrictEqual(yield* store.claim(first), { _tag: "Duplicate", state: "done" }) // known again
         assert.deepStrictEqual(yield* store.claim(same), { _tag: "Duplicate", state: "processing" })
         const other = yield* settled(store, "ev_other_body")
         const conflict = delivery("ev_body", other.delivery.body.toString())
