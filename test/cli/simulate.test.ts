@@ -140,10 +140,40 @@ describe("oncegate simulate", () => {
       const lost: Manner = (delivery) => (delivery === 0 ? { httpStatus: 502, body: {} } : alreadyProcessed)
       const kept = yield* simulate(lost, "--events", "5", "--copies", "1", "--retry", "5")
       assert.strictEqual(kept.exitCode, 0, kept.out)
+      assert.match(kept.out, /^all +5 +0 +5 /m)
+      assert.include(kept.out, "sent again, because no 200 came: 5 times (502: 5)")
+      assert.include(kept.out, "processed, though no answer told: 5 events")
+      assert.notInclude(mended.out, "no answer told")
 
       const none = yield* simulate(() => alreadyProcessed, "--events", "5", "--copies", "1", "--retry", "5")
       assert.strictEqual(none.exitCode, 1)
     })
+  )
+
+  it.live(
+    "takes a lost answer for `processed` only where the gate says that it is done, and asks until it does",
+    () =>
+      Effect.gen(function* () {
+        const afterLoss =
+          (...states: ReadonlyArray<string>): Manner =>
+          (delivery) =>
+            delivery === 0
+              ? { httpStatus: 502, body: {} }
+              : {
+                  httpStatus: 200,
+                  body: { status: "already_processed", state: states[Math.min(delivery, states.length) - 1] }
+                }
+        const args = ["--provider", "paypal", "--events", "5", "--copies", "1", "--retry", "5"]
+        const late = yield* simulate(afterLoss("processing", "processing", "done"), ...args, "--json")
+        assert.deepInclude(JSON.parse(late.out), {
+          verdict: "PASS",
+          processed_unseen: 5,
+          retried_after: { "502": 5 }
+        })
+        const parked = yield* simulate(afterLoss("parked"), ...args)
+        assert.strictEqual(parked.exitCode, 1)
+        assert.include(parked.out, ": 200 already_processed parked")
+      })
   )
 
   it.live("keeps to a rate", () =>

@@ -50,7 +50,7 @@ const ordered = (scenes: ReadonlyArray<Scene>, random: SeededRandom): Array<Slot
   return slots.sort((a, b) => a.at - b.at).map(({ slot }) => slot)
 }
 
-const untold = (event: SimulatedEvent): Told => ({ event, received: [], lost: [] })
+const untold = (event: SimulatedEvent): Told => ({ event, received: [], lost: [], isFinished: false })
 
 const RETRY_PAUSE_MS = 500
 const PROBE_PAUSE_MS = 200
@@ -102,10 +102,9 @@ export const play = Effect.fn("Play.play")(function* (stories: ReadonlyArray<Sto
 
   const afterScene = Effect.fnUntraced(function* ({ rest, told }: Scene) {
     const [next] = rest
-    const isOpen = told.some(({ received }) => received.some(({ status }) => status === "accepted"))
     // Also at the end of a story, so that whoever compares facts after the run finds them there.
-    const isDone =
-      next === undefined && !isOpen ? true : (yield* Effect.forEach(told, isFinished)).every(Boolean)
+    for (const one of told) one.isFinished = yield* isFinished(one)
+    const isDone = told.every((one) => one.isFinished)
     if (next !== undefined && isDone && (yield* Effect.isSuccess(deposit(next)))) {
       yield* Queue.offerAll(queue, ordered([sceneOf(rest)], random))
     } else {

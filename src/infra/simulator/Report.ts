@@ -1,4 +1,4 @@
-import { isExactlyOnce, kindOf, type Told } from "./EventVerdict.ts"
+import { isExactlyOnce, isUnseen, kindOf, type Told } from "./EventVerdict.ts"
 
 export interface Row {
   readonly provider: string
@@ -25,6 +25,10 @@ export interface Report {
   readonly trouble: Readonly<Record<string, number>>
   /** Attempts that were repeated because they got no 200. */
   readonly retried: number
+  /** What they got instead, and how often. */
+  readonly retried_after: Readonly<Record<string, number>>
+  /** Events processed once, as the gate says in the end, whose `processed` got lost with such an attempt. */
+  readonly processed_unseen: number
   /** Events that were not processed exactly once. */
   readonly failed: ReadonlyArray<{
     readonly endpoint: string
@@ -53,9 +57,9 @@ const rowOf = (provider: string, type: string, told: ReadonlyArray<Told>): Row =
   }
 }
 
-const answerText = ({ errorCode, httpStatus, status }: Told["received"][number]) =>
-  [httpStatus === 0 ? "" : String(httpStatus), httpStatus === 200 ? (status ?? "") : (errorCode ?? "")]
-    .filter((part) => part !== "")
+const answerText = ({ errorCode, httpStatus, state, status }: Told["received"][number]) =>
+  (httpStatus === 200 ? ["200", status, state === "done" ? null : state] : [httpStatus || null, errorCode])
+    .filter((part) => part !== null)
     .join(" ")
 
 const grouped = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string) => {
@@ -69,6 +73,9 @@ const grouped = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string) => {
   return [...groups].sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
+const counted = (answers: Told["received"]) =>
+  Object.fromEntries(grouped(answers, answerText).map(([text, group]) => [text, group.length]))
+
 /** What came of a run, by provider and type of event. */
 export const report = (seed: string, told: ReadonlyArray<Told>, ms: number): Report => {
   const rows = grouped(told, ({ event }) => `${event.endpoint} ${event.eventType}`).map(([, group]) =>
@@ -76,6 +83,7 @@ export const report = (seed: string, told: ReadonlyArray<Told>, ms: number): Rep
   )
   const received = told.flatMap((one) => one.received)
   const unusual = received.filter((one) => kindOf(one) === "error" || kindOf(one) === "other")
+  const lost = told.flatMap((one) => one.lost)
   const failed = told.filter((one) => !isExactlyOnce(one))
   return {
     seed,
@@ -86,8 +94,10 @@ export const report = (seed: string, told: ReadonlyArray<Told>, ms: number): Rep
     per_second: ms === 0 ? 0 : Math.round((received.length * 1000) / ms),
     rows,
     total: rowOf("all", "", told),
-    trouble: Object.fromEntries(grouped(unusual, answerText).map(([text, group]) => [text, group.length])),
-    retried: told.reduce((sum, { lost }) => sum + lost.length, 0),
+    trouble: counted(unusual),
+    retried: lost.length,
+    retried_after: counted(lost),
+    processed_unseen: told.filter((one) => isExactlyOnce(one) && isUnseen(one)).length,
     failed: failed.map(({ event, received: answers }) => ({
       endpoint: event.endpoint,
       dedup_key: event.dedupKey,
