@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from "node:http"
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http"
 import { type AddressInfo, Server as NetServer } from "node:net"
 import { Cause, Effect, Schema } from "effect"
 
@@ -21,6 +21,17 @@ const explain = ({ host, port, variable }: ServerOptions, code: string | undefin
       ? `port ${port} on ${host} may not be used by this user: set ${variable} to 1024 or higher`
       : `cannot listen on ${host}:${port} (${code ?? "unknown"}): check the host and ${variable}`
 
+/** Who was answered before the body came to its end has so long to end it. */
+const REST_MS = 5_000
+
+/** Deno's limit of a request ends with the answer: a body that drips on would hold its socket for ever. */
+const endWithin = (ms: number, request: IncomingMessage, response: ServerResponse) =>
+  response.once("finish", () => {
+    if (request.complete) return
+    const limit = setTimeout(() => request.socket.destroy(), ms)
+    request.once("close", () => clearTimeout(limit)).resume()
+  })
+
 /** Kept connections are listened to until no request has come for so long: the next one may be on its way. */
 const QUIET_MS = 1_000
 
@@ -36,6 +47,7 @@ export const listen = Effect.fnUntraced(function* (
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   /** What is thrown here is of one request, and must not be the end of all. */
   const guarded: RequestListener = (request, response) => {
+    endWithin(REST_MS, request, response)
     try {
       listener(request, response)
     } catch (thrown) {

@@ -1,7 +1,9 @@
+import { connect } from "node:net"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
 import * as SeededRandom from "../../src/infra/simulator/SeededRandom.ts"
 import { newSeed } from "../../src/infra/simulator/World.ts"
+import { until } from "../support/Gate.ts"
 import { House, house } from "../support/House.ts"
 import { cases } from "./bad/cases.ts"
 import { mutated } from "./bad/mutated.ts"
@@ -10,26 +12,62 @@ import { bytesOf, send, sendBytes } from "./bad/raw.ts"
 /** Who sends for ever, from the first case on: the limits are for the last one to see. */
 class Slow extends Context.Service<
   Slow,
-  Promise<ReadonlyArray<{ readonly status: number; readonly seconds: number }>>
+  {
+    readonly unanswered: Promise<ReadonlyArray<Awaited<ReturnType<typeof dripped>>>>
+    readonly refused: Promise<ReadonlyArray<Awaited<ReturnType<typeof dripped>>>>
+    /** Answers on one connection: a refusal in the middle of a body that ended, and one after the drips were cut off. */
+    readonly kept: Promise<number>
+  }
 >()("test/Slow") {}
+
+const dripped = async (url: string, first: string, then: string) => {
+  const begun = performance.now()
+  const { status } = await sendBytes(url, Buffer.from(first), false, then)
+  return { status, seconds: (performance.now() - begun) / 1_000 }
+}
+
 const slow = Layer.effect(
   Slow,
-  Effect.map(House, ({ gate: { url } }) => {
-    const head = `POST /webhooks/toss HTTP/1.1\r\nhost: ${new URL(url).host}\r\n`
+  Effect.gen(function* () {
+    const { url } = (yield* House).gate
+    const { host, hostname, port } = new URL(url)
+    const head = `POST /webhooks/toss HTTP/1.1\r\nhost: ${host}\r\n`
     const body = `${head}content-type: application/json\r\n`
-    const begun = performance.now()
-    return Promise.all(
-      (
-        [
-          [head, "x"],
-          [`${body}content-length: 5000\r\n\r\n`, "x"],
-          [`${body}transfer-encoding: chunked\r\n\r\n`, "1\r\nx\r\n"]
-        ] as const
-      ).map(async ([first, then]) => {
-        const { status } = await sendBytes(url, Buffer.from(first), false, then)
-        return { status, seconds: (performance.now() - begun) / 1_000 }
-      })
-    )
+    const refused = `${head}content-type: text/plain\r\n`
+    const length = "content-length: 5000\r\n\r\n"
+    const chunked = "transfer-encoding: chunked\r\n\r\n"
+    const chunk = "1\r\nx\r\n"
+
+    const socket = connect(Number(port), hostname)
+    let heard = ""
+    socket.on("data", (bytes) => {
+      heard += bytes.toString("latin1")
+    })
+    const answers = () => heard.split("HTTP/1.1 415").length - 1
+    const hear = (count: number) => until(async () => socket.destroyed || answers() === count)
+    socket.write(`${refused}content-length: 2\r\n\r\nx`)
+    yield* hear(1)
+    socket.write("x")
+    const cut = Promise.all([
+      dripped(url, `${refused}${length}`, "x"),
+      dripped(url, `${refused}${chunked}`, chunk)
+    ])
+    const again = Effect.gen(function* () {
+      yield* Effect.promise(() => cut)
+      socket.write(`${refused}content-length: 0\r\n\r\n`)
+      yield* hear(2)
+      socket.destroy()
+      return answers()
+    })
+    return {
+      unanswered: Promise.all([
+        dripped(url, head, "x"),
+        dripped(url, `${body}${length}`, "x"),
+        dripped(url, `${body}${chunked}`, chunk)
+      ]),
+      refused: cut,
+      kept: Effect.runPromise(again)
+    }
   })
 )
 
@@ -93,11 +131,22 @@ layer(Layer.provideMerge(slow, house()), { excludeTestServices: true, timeout: "
     it.effect("who sends a header, a body or chunks letter by letter is cut off", () =>
       Effect.gen(function* () {
         // 0: closed before the answer could be read.
-        const answers = yield* Effect.flatMap(Slow, (ended) => Effect.promise(() => ended))
+        const answers = yield* Effect.flatMap(Slow, ({ unanswered }) => Effect.promise(() => unanswered))
         assert.strictEqual(answers.length, 3)
         for (const { status } of answers) assert.include([0, 408], status)
         const [headers, body] = answers
         assert.isBelow(headers!.seconds, body!.seconds - 5)
+      })
+    )
+
+    it.effect("who is refused and goes on sending is cut off; who ends the body keeps the connection", () =>
+      Effect.gen(function* () {
+        const { kept, refused } = yield* Slow
+        for (const { seconds, status } of yield* Effect.promise(() => refused)) {
+          assert.strictEqual(status, 415)
+          assert.isBelow(seconds, 10)
+        }
+        assert.strictEqual(yield* Effect.promise(() => kept), 2)
       })
     )
 
