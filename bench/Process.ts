@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
+import { guard } from "../src/infra/embedded/Guard.ts"
 
 export const root = fileURLToPath(new URL("..", import.meta.url))
 const bin = (name: string) => path.join(root, "node_modules", ".bin", name)
@@ -101,6 +102,10 @@ export const launch = (
     detached: true
   })
   closeSync(log)
+  guard(child.pid ?? -1, [
+    ["SIGTERM", 20_000],
+    ["SIGKILL", 5_000]
+  ])
   let reason = ""
   const ended = new Promise<void>((resolve) => {
     child.once("exit", () => resolve())

@@ -8,6 +8,7 @@ import { Effect, Exit, Redacted, Scope } from "effect"
 import postgres from "postgres"
 import * as EmbeddedKafka from "../../src/infra/embedded/EmbeddedKafka.ts"
 import * as EmbeddedPostgres from "../../src/infra/embedded/EmbeddedPostgres.ts"
+import { guard } from "../../src/infra/embedded/Guard.ts"
 import { namesOf } from "../../src/infra/kafka/Topics.ts"
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url))
@@ -59,6 +60,7 @@ export const oncegate = (
     env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", LOG_LEVEL: "warn", ...env },
     stdio: ["ignore", "ignore", "inherit"]
   })
+  guard(child.pid ?? -1, [["SIGKILL", 5_000]])
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
   return {
     child,

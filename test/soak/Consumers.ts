@@ -24,7 +24,7 @@ export const startConsumers = Effect.fnUntraced(function* (
         ...environment,
         NAME: nameOf(index)
       },
-      stdio: ["ignore", "pipe", "pipe"]
+      stdio: ["pipe", "pipe", "pipe"]
     })
     for (const stream of [child.stdout!, child.stderr!])
       stream.on("data", (chunk: Buffer) => {

@@ -1,5 +1,5 @@
-// A consumer as a team behind the topics would write it, until it is killed: the kit's inbox, and the handlers of
-// examples/ledger. DATABASE_URL, KAFKA_BROKERS and KAFKA_TOPIC_PREFIX say where. `tables`: makes them, and ends.
+// A consumer as a team behind the topics would write it, until it is killed or its input ends: the kit's inbox, and the
+// handlers of examples/ledger. DATABASE_URL, KAFKA_BROKERS and KAFKA_TOPIC_PREFIX say where. `tables`: makes them, and ends.
 import { startConsumer } from "oncegate/consumer"
 import postgres from "postgres"
 import { createTables, handlers } from "../../examples/ledger/ledger.ts"
@@ -15,7 +15,8 @@ if (process.argv.includes("tables")) {
   await sql`CREATE SCHEMA ledger`
   await createTables(sql)
   await sql.end()
-} else
+} else {
+  process.stdin.on("end", () => process.exit()).resume()
   await startConsumer({
     brokers: KAFKA_BROKERS.split(","),
     groupId: `${KAFKA_TOPIC_PREFIX}ledger`,
@@ -26,3 +27,4 @@ if (process.argv.includes("tables")) {
     unknownTypes: "dead-letter",
     sessionTimeoutMs: 6_000
   })
+}

@@ -5,7 +5,8 @@ import { freePort } from "../../src/infra/embedded/FreePort.ts"
 import { newClusterId } from "../../src/infra/embedded/KafkaCluster.ts"
 import * as KafkaJars from "../../src/infra/embedded/KafkaJars.ts"
 import { type KafkaProperties, single, toText } from "../../src/infra/embedded/KafkaProperties.ts"
-import { isRunning, type LocalProcess, launch, stop } from "../../src/infra/embedded/LocalProcess.ts"
+import { launch } from "../../src/infra/embedded/Launch.ts"
+import { isRunning, type LocalProcess, type Steps, stop } from "../../src/infra/embedded/LocalProcess.ts"
 import { runCommand } from "../../src/infra/embedded/RunCommand.ts"
 
 export interface Node {
@@ -54,6 +55,7 @@ const FLAGS = [
 /** A machine under load; where it died it says so at once. */
 const START_LIMIT = "90 seconds"
 const TRIES = 5
+const KILL: Steps = [["SIGKILL", 10_000]]
 
 class PortTaken extends Error {}
 
@@ -122,9 +124,11 @@ const once = Effect.fnUntraced(function* (options: NodesOptions, tries: number) 
 
     let running: LocalProcess | undefined
     const logged = () => readFileSync(log, "utf8")
-    const end = (steps: Parameters<typeof stop>[1]) =>
-      Effect.suspend(() => (running === undefined ? Effect.void : stop(running, steps)))
-    const kill = end([["SIGKILL", "10 seconds"]])
+    const end = (steps: Steps) =>
+      Effect.promise(async () => {
+        if (running !== undefined) await stop(running, steps)
+      })
+    const kill = end(KILL)
     // Nobody looks at its data any more.
     yield* Effect.addFinalizer(() => kill)
     const up = Effect.gen(function* () {
@@ -132,6 +136,7 @@ const once = Effect.fnUntraced(function* (options: NodesOptions, tries: number) 
         command: java,
         args: [`-Xmx${heapMb}m`, ...FLAGS, ...classpath, "kafka.Kafka", file],
         log,
+        stop: KILL,
         env: ENVIRONMENT
       })
       running = started

@@ -123,7 +123,7 @@ const stopLeftover = Effect.fnUntraced(function* (folder: string) {
   const leftover = existsSync(file) ? find(Number(readFileSync(file, "utf8"))) : undefined
   if (leftover === undefined || !commandLine(leftover.pid).includes(KafkaJars.propertiesFile(folder))) return
   yield* Effect.logInfo(`stopping the Kafka left running by an earlier start (process ${leftover.pid})`)
-  yield* stop(leftover, KafkaJars.STOP)
+  yield* Effect.promise(() => stop(leftover, KafkaJars.STOP))
 })
 
 /** Waits until the broker answers as the cluster that we started, not as a stranger on its port. */

@@ -6,7 +6,8 @@ import { Effect, Redacted, Result, Schedule, type Scope } from "effect"
 import postgres from "postgres"
 import { EmbeddedFailed } from "./EmbeddedFailed.ts"
 import { freePort } from "./FreePort.ts"
-import { commandLine, find, isRunning, type LocalProcess, launch, stop } from "./LocalProcess.ts"
+import { launch } from "./Launch.ts"
+import { commandLine, find, isRunning, type LocalProcess, stop } from "./LocalProcess.ts"
 import { own, unwritable } from "./OwnedFolder.ts"
 import { runCommand } from "./RunCommand.ts"
 import { type RunAs, unprivileged } from "./UnprivilegedUser.ts"
@@ -31,9 +32,9 @@ const SETTINGS = {
 
 /** Fast shutdown, then at once (recovery at the next start), then by force. */
 const STOP = [
-  ["SIGINT", "20 seconds"],
-  ["SIGQUIT", "5 seconds"],
-  ["SIGKILL", "5 seconds"]
+  ["SIGINT", 20_000],
+  ["SIGQUIT", 5_000],
+  ["SIGKILL", 5_000]
 ] as const
 
 const failed = (reason: string, advice: string) => new EmbeddedFailed({ part: "postgres", reason, advice })
@@ -96,7 +97,7 @@ const stopLeftover = Effect.fnUntraced(function* (data: string) {
     yield* Effect.logInfo(
       `stopping the PostgreSQL left running by an earlier start (process ${leftover.pid})`
     )
-    yield* stop(leftover, STOP)
+    yield* Effect.promise(() => stop(leftover, STOP))
   }
   // A server that was killed leaves the file. Its number may still be a zombie's, or by now a stranger's (a restarted
   // container), and Postgres would take either for a server. Back ends still going down hold the shared memory, which
@@ -181,10 +182,11 @@ const up = (options: UpOptions) =>
       launch({
         ...options.runAs.wrap(options.postgres, ["-D", options.data, "-p", String(port), ...settings]),
         log,
+        stop: STOP,
         env: environment,
         user: options.runAs.user
       }).pipe(Effect.mapError((error) => failed(`PostgreSQL did not start: ${error.message}`, seeLog(log)))),
-      (process) => stop(process, STOP)
+      (process) => Effect.promise(() => stop(process, STOP))
     )
     const urlOf = (database: string) => `postgres://${NAME}:${options.password}@127.0.0.1:${port}/${database}`
     yield* answers(server, urlOf("postgres"), options.data, log).pipe(

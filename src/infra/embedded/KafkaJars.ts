@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url"
 import { Effect } from "effect"
 import { freePort } from "./FreePort.ts"
 import { single, toText } from "./KafkaProperties.ts"
-import { isRunning, launch, stop } from "./LocalProcess.ts"
+import { launch } from "./Launch.ts"
+import { isRunning, stop } from "./LocalProcess.ts"
 import { makeFolder } from "./OwnedFolder.ts"
 import { runCommand } from "./RunCommand.ts"
 
@@ -75,8 +76,8 @@ export const propertiesFile = (folder: string) => path.join(folder, "server.prop
 
 /** SIGTERM is Kafka's own orderly shutdown. */
 export const STOP = [
-  ["SIGTERM", "20 seconds"],
-  ["SIGKILL", "5 seconds"]
+  ["SIGTERM", 20_000],
+  ["SIGKILL", 5_000]
 ] as const
 
 const environment = { PATH: process.env.PATH, LC_ALL: "C" }
@@ -122,9 +123,10 @@ export const run = Effect.fnUntraced(function* (options: {
       command: java,
       args: ["-Xmx512m", "-XX:+UseSerialGC", ...LOGGING, ...classpath, "kafka.Kafka", file],
       log,
+      stop: STOP,
       env: environment
     }).pipe(Effect.mapError((error) => `Kafka did not start: ${error.message}`)),
-    (process) => stop(process, STOP)
+    (process) => Effect.promise(() => stop(process, STOP))
   )
   yield* write(path.join(folder, "pid"), String(broker.pid))
   return {

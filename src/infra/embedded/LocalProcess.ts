@@ -1,6 +1,6 @@
-import { spawn, spawnSync } from "node:child_process"
-import { closeSync, existsSync, openSync, readFileSync, renameSync } from "node:fs"
-import { type Duration, Effect, Schedule } from "effect"
+import { spawnSync } from "node:child_process"
+import { existsSync, readFileSync } from "node:fs"
+import { setTimeout as pause } from "node:timers/promises"
 
 /** A process that cannot be mistaken for a later one with the same number. */
 export interface LocalProcess {
@@ -45,53 +45,19 @@ export const find = (pid: number): LocalProcess | undefined => {
 
 export const isRunning = (process: LocalProcess) => startOf(process.pid) === process.started
 
-/**
- * Starts a server in a process group of its own, so that the terminal's Ctrl-C reaches only us and we decide the order
- * in which things stop. Its output goes straight to a file: a pipe would break when we are killed, and the server with
- * it. The log of the start before is kept as `.old`.
- */
-export const launch = (options: {
-  readonly command: string
-  readonly args: ReadonlyArray<string>
-  readonly log: string
-  readonly env: Readonly<Record<string, string | undefined>>
-  readonly user?: { readonly uid: number; readonly gid: number } | undefined
-}) =>
-  Effect.callback<LocalProcess, Error>((resume) => {
-    let output: number
-    try {
-      if (existsSync(options.log)) renameSync(options.log, `${options.log}.old`)
-      output = openSync(options.log, "a")
-    } catch (error) {
-      return resume(Effect.fail(error as Error))
-    }
-    const child = spawn(options.command, [...options.args], {
-      cwd: "/",
-      detached: true,
-      env: { ...options.env },
-      stdio: ["ignore", output, output],
-      ...options.user
-    })
-    closeSync(output)
-    child.once("error", (error) => resume(Effect.fail(error)))
-    child.once("spawn", () => {
-      child.unref()
-      const started = startOf(child.pid!)
-      resume(Effect.succeed({ pid: child.pid!, started: started ?? "already gone" }))
-    })
-  })
+/** Signals in turn, each with the milliseconds that it is given. */
+export type Steps = ReadonlyArray<readonly [signal: NodeJS.Signals, waitMs: number]>
 
-/** Sends each signal in turn until the process is gone, giving it the time that stands beside the signal. */
-export const stop = Effect.fnUntraced(function* (
-  process: LocalProcess,
-  steps: ReadonlyArray<readonly [signal: NodeJS.Signals, wait: Duration.Input]>
-) {
-  const gone = Effect.sync(() => !isRunning(process)).pipe(
-    Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (done) => done })
-  )
-  for (const [signal, wait] of steps) {
+/** Sends each signal in turn until the process is gone. */
+export const stop = async (process: LocalProcess, steps: Steps) => {
+  for (const [signal, waitMs] of steps) {
     if (!isRunning(process)) return
-    yield* Effect.ignore(Effect.try(() => globalThis.process.kill(process.pid, signal)))
-    yield* Effect.timeoutOption(gone, wait)
+    try {
+      globalThis.process.kill(process.pid, signal)
+    } catch {
+      // It ended by itself in the meantime.
+    }
+    const limit = performance.now() + waitMs
+    while (isRunning(process) && performance.now() < limit) await pause(20)
   }
-})
+}

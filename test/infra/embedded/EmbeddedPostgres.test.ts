@@ -6,7 +6,8 @@ import postgres from "postgres"
 import { EmbeddedFailed } from "../../../src/infra/embedded/EmbeddedFailed.ts"
 import { start } from "../../../src/infra/embedded/EmbeddedPostgres.ts"
 import { startOf } from "../../../src/infra/embedded/LocalProcess.ts"
-import { dataFolder, leftBehind } from "./Fixture.ts"
+import { until } from "../../support/Gate.ts"
+import { dataFolder, leftBehind, ownerKilled } from "./Fixture.ts"
 
 const query = (url: string, text: string) =>
   Effect.promise(async () => {
@@ -55,6 +56,15 @@ describe("EmbeddedPostgres", () => {
       )
       yield* Effect.exit(query(url, "SELECT 'sentinel-value'::int"))
       assert.notInclude(readFileSync(path.join(folder, "postgres.log"), "utf8"), "sentinel-value'::int")
+    })
+  )
+
+  it.live("stops in an orderly way when its owner was killed", () =>
+    Effect.gen(function* () {
+      const folder = yield* dataFolder
+      yield* ownerKilled("postgres", folder)
+      const log = () => readFileSync(path.join(folder, "postgres.log"), "utf8")
+      yield* until(async () => log().includes("database system is shut down"))
     })
   )
 

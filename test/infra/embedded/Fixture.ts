@@ -17,21 +17,34 @@ export const dataFolder = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-/** Another process starts the server in `folder` and is then killed with -9: the server is left running. */
-export const leftBehind = (part: "postgres" | "kafka", folder: string, way: Way = "jars") =>
+/** Another process starts the server in `folder` and is then killed with -9. */
+export const ownerKilled = (
+  part: "postgres" | "kafka",
+  folder: string,
+  way: Way = "jars",
+  withGuard = false
+) =>
   Effect.promise(async () => {
     const hold = fileURLToPath(new URL("./hold.ts", import.meta.url))
     const args = "Deno" in globalThis ? ["run", "-A", hold] : [hold]
     const owner = spawn(process.execPath, [...args, part, folder, way], {
       stdio: ["ignore", "pipe", "inherit"]
     })
-    const lines = createInterface({ input: owner.stdout })
+    let guard = 0
     const where = await new Promise<string>((resolve, reject) => {
-      lines.on("line", (line) => /^(postgres:|127\.0\.0\.1:)/.test(line) && resolve(line))
+      createInterface({ input: owner.stdout }).on("line", (line) => {
+        if (/^\d+$/.test(line)) guard = Number(line)
+        if (/^(postgres:|127\.0\.0\.1:)/.test(line)) resolve(line)
+      })
       owner.once("exit", (code) => reject(new Error(`the owner ended by itself, exit code ${code}`)))
     })
     const ended = new Promise((resolve) => owner.once("exit", resolve))
+    if (withGuard) process.kill(guard, "SIGKILL")
     owner.kill("SIGKILL")
     await ended
     return where
   })
+
+/** Killed with its guard, so that nobody stops the server: it is left running. */
+export const leftBehind = (part: "postgres" | "kafka", folder: string, way?: Way) =>
+  ownerKilled(part, folder, way, true)
