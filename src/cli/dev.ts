@@ -2,8 +2,8 @@ import path from "node:path"
 import { Console, Effect, Redacted, Result } from "effect"
 import { Command } from "effect/cli"
 import { read } from "../infra/config/Settings.ts"
-import * as EmbeddedPostgres from "../infra/embedded/EmbeddedPostgres.ts"
 import * as KeptKafka from "../infra/embedded/KeptKafka.ts"
+import * as KeptPostgres from "../infra/embedded/KeptPostgres.ts"
 import { pseudonymKey } from "../infra/postgres/Endpoints.ts"
 import * as Migrations from "../infra/postgres/Migrations.ts"
 import { gateEnvironment } from "../infra/simulator/gateEnvironment.ts"
@@ -28,11 +28,12 @@ const kafka = Effect.fnUntraced(function* (folder: string, given: string | undef
 
 const postgres = (folder: string, given: string | undefined) =>
   given === undefined
-    ? Effect.map(EmbeddedPostgres.start({ folder: path.join(folder, "postgres") }), ({ url }) => ({
+    ? Effect.map(KeptPostgres.start({ folder: path.join(folder, "postgres") }), ({ tended, url }) => ({
         url: Redacted.value(url),
-        how: "embedded"
+        how: "embedded",
+        tended
       }))
-    : Effect.succeed({ url: given, how: "given by DATABASE_URL" })
+    : Effect.succeed({ url: given, how: "given by DATABASE_URL", tended: Effect.never })
 
 const row = (name: string, text: string) => Console.log(`  ${name.padEnd(11)} ${text}`)
 
@@ -130,7 +131,7 @@ export const dev = Command.make(
         yield* Console.log(
           "\nReady. In another terminal:\n\n  npx oncegate simulate --provider all --events 200 --copies 3\n  npx oncegate status --watch\n\nCtrl-C stops everything; the data stay."
         )
-        return yield* orphaned
+        return yield* Effect.raceFirst(orphaned, pg.tended)
       }).pipe(Effect.provide(logs))
     }).pipe(Effect.scoped)
   })

@@ -48,7 +48,11 @@ export const start = (options: {
   readonly folder: string
   /** Settings of the server beside its own, or in their place. */
   readonly settings?: Readonly<Record<string, string>>
-}): Effect.Effect<{ readonly url: Redacted.Redacted<string> }, EmbeddedFailed, Scope.Scope> =>
+}): Effect.Effect<
+  { readonly url: Redacted.Redacted<string>; readonly server: LocalProcess },
+  EmbeddedFailed,
+  Scope.Scope
+> =>
   Effect.gen(function* () {
     const folder = path.resolve(options.folder)
     yield* own("postgres", folder)
@@ -195,7 +199,7 @@ const up = (options: UpOptions) =>
         orElse: () => failed("PostgreSQL runs but does not answer", seeLog(log))
       })
     )
-    return { url: Redacted.make(urlOf(NAME)) }
+    return { url: Redacted.make(urlOf(NAME)), server }
   }).pipe(
     Effect.retry({
       schedule: Schedule.spaced("300 millis"),

@@ -1,8 +1,8 @@
 import { connect } from "node:net"
-import { Effect, Exit, Scope } from "effect"
+import { Effect } from "effect"
 import * as EmbeddedKafka from "./EmbeddedKafka.ts"
+import { keep } from "./Kept.ts"
 
-const LOOK_MS = 2_000
 const CONNECT_MS = 2_000
 
 const answers = (broker: string) =>
@@ -22,24 +22,14 @@ const answers = (broker: string) =>
     socket.on("error", () => say(false))
   })
 
-/**
- * Starts Kafka, and starts it again, on its data and port, whenever it is found gone: whoever tries the service out may
- * kill the broker and see what happens.
- */
+/** Starts Kafka, and starts it again, for as long as it takes, whenever nobody answers at its port. */
 export const start = Effect.fnUntraced(function* (options: Parameters<typeof EmbeddedKafka.start>[0]) {
-  let scope = yield* Scope.make()
-  yield* Effect.addFinalizer(() => Effect.suspend(() => Scope.close(scope, Exit.void)))
-  const up = Effect.suspend(() => Scope.provide(EmbeddedKafka.start(options), scope))
-  const started = yield* up
-  const tend = Effect.gen(function* () {
-    yield* Effect.sleep(LOOK_MS)
-    if (yield* answers(started.brokers[0]!)) return
-    yield* Effect.logWarning("Kafka is gone: it is started again")
-    yield* Scope.close(scope, Exit.void)
-    scope = yield* Scope.make()
-    yield* up
-    yield* Effect.logInfo("Kafka is back")
-  }).pipe(Effect.catchTag("KafkaUnavailable", (error) => Effect.logWarning(error.message)))
-  yield* Effect.forkScoped(Effect.forever(tend))
-  return started
+  const { first, tend } = yield* keep({
+    name: "Kafka",
+    start: EmbeddedKafka.start(options),
+    isUp: ({ brokers }) => answers(brokers[0]!)
+  })
+  const patient = Effect.catchTag(tend, "KafkaUnavailable", (error) => Effect.logWarning(error.message))
+  yield* Effect.forkScoped(Effect.forever(patient))
+  return first
 })
