@@ -347,6 +347,13 @@ export const beyond: ReadonlyArray<Mutant> = [
     [SETTLED, "that are not done yet, or whose body is another, are told what they met"]
   ),
   mutant(
+    "settled-by-itself",
+    "a claim whose reply was lost, sent again as a copy, is taken for a duplicate of itself",
+    "src/infra/postgres/claimStatement.ts",
+    ["AND e.claim_token IS DISTINCT FROM v.token -- else it is ours, whose reply was lost\n", "\n"],
+    [SETTLED, "are not taken for one where the event is their own, of a lost reply"]
+  ),
+  mutant(
     "settled-never-asked",
     "copies of done events are claimed, with their bodies sealed, before anyone looks",
     "src/infra/postgres/claim.ts",

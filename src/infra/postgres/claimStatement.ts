@@ -41,6 +41,7 @@ const SETTLED = `settled AS MATERIALIZED (
   SELECT v.n, v.provider, v.dedup_key, v.count, v.trace, e.id, e.version, e.last_seen_at
     FROM v, ${ONE(`e.id, e.version, e.last_seen_at FROM webhook_dedup_events e
                     WHERE v.copy = 1 AND e.provider = v.provider AND e.dedup_key = v.dedup_key
+                      AND e.claim_token IS DISTINCT FROM v.token -- else it is ours, whose reply was lost
                       AND e.status || '' = 'done' AND e.request_hash = v.request_hash`)} e
     LEFT JOIN ${ONE(`s.request_hash FROM webhook_transmissions s
                       WHERE s.provider = v.provider AND s.transmission_id = v.transmission_id AND s.crc32 = v.crc32`)} s ON true

@@ -1,6 +1,9 @@
+import { randomUUID } from "node:crypto"
 import { assert, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import type { GateStore } from "../../../src/domain/GateStore.ts"
+import { type ClaimRow, claimRows } from "../../../src/infra/postgres/claimStatement.ts"
+import * as Database from "../../../src/infra/postgres/Database.ts"
 import { migratedSchema } from "../../support/Gate.ts"
 import { claimed, delivery, fact, openStore, proving } from "../../support/Store.ts"
 
@@ -82,6 +85,42 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })(
           const forged = delivery("ev_other", "another body", { transmission: "tr_again" })
           assert.deepStrictEqual(yield* store.claim(forged), { _tag: "Forged" })
         })
+    )
+
+    it.effect("are not taken for one where the event is their own, of a lost reply", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const database = yield* Layer.build(
+          Database.layer({
+            url: Redacted.make(url),
+            claimConnections: 1,
+            completionConnections: 1,
+            statementTimeoutMs: 5_000
+          })
+        )
+        const { claims } = Context.get(database, Database.Database)
+        const row: ClaimRow = {
+          provider: "paypal",
+          dedupKey: "ev_own",
+          requestHash: "of the body",
+          token: randomUUID(),
+          eventType: null,
+          trace: null,
+          keyId: "test",
+          sealed: Buffer.alloc(0),
+          kind: "claim",
+          original: null,
+          transmission: null,
+          proven: { note: "unmapped", facts: [] },
+          copy: false
+        }
+        const ask = (asked: ClaimRow) => claimRows(claims, [asked], [1], 30_000)
+        assert.deepStrictEqual(yield* ask(row), ["completed"])
+        assert.deepStrictEqual(yield* ask({ ...row, copy: true, proven: null }), ["unsettled"])
+        assert.deepStrictEqual(yield* ask({ ...row, copy: true, proven: null, token: randomUUID() }), [
+          "settled"
+        ])
+      })
     )
 
     it.effect("that are not done yet, or whose body is another, are told what they met", () =>
