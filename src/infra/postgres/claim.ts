@@ -85,42 +85,47 @@ export const makeClaim = Effect.fnUntraced(function* (
     }
   }
 
-  const reclaimOnce = (items: ReadonlyArray<{ readonly row: ClaimRow; readonly count: number }>) =>
+  /**
+   * By now the first statement is committed for others of the group: what fails here fails its own rows only. One that
+   * is bad, or waits for a lock, is asked for apart from the rest.
+   */
+  const apart = <Item>(
+    once: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<ClaimResult>, DatabaseError>
+  ) => {
+    const all = (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<ClaimResult>> =>
+      Effect.suspend(() => {
+        const begun = performance.now()
+        return once(items).pipe(
+          Effect.retry({ while: ({ fate }) => fate === "repeat", times: 20 }),
+          Effect.retry({ while: (error) => error.fate === "ambiguous" && !isSilence(error), times: 1 }),
+          Effect.catch((error) => {
+            const unknown = { result: "unknown" as const, error }
+            return items.length > 1 && (error.fate === "data" || STUCK.has(error.code))
+              ? Effect.map(
+                  Effect.forEach(
+                    items,
+                    (item) =>
+                      // All claims stand behind this group.
+                      performance.now() - begun > APART_MS ? Effect.succeed([unknown]) : all([item]),
+                    { concurrency: 2 }
+                  ),
+                  (results) => results.flat()
+                )
+              : Effect.succeed(items.map(() => unknown))
+          })
+        )
+      })
+    return (items: ReadonlyArray<Item>) => (items.length === 0 ? Effect.succeed([]) : all(items))
+  }
+
+  const reclaim = apart((items: ReadonlyArray<{ readonly row: ClaimRow; readonly count: number }>) =>
     reclaimRows(
       awaited,
       items.map(({ row }) => row),
       items.map(({ count }) => count),
       { leaseMs: policy.leaseMs, maxAttempts: policy.maxAttempts, redeliveryIntervalMs: policy.backoffBaseMs }
-    ).pipe(
-      Effect.retry({ while: ({ fate }) => fate === "repeat", times: 20 }),
-      Effect.retry({ while: (error) => error.fate === "ambiguous" && !isSilence(error), times: 1 })
     )
-
-  /**
-   * By now the first statement is committed for others of the group: what fails here fails its own rows only. One that
-   * is bad, or waits for a lock, is asked for apart from the rest.
-   */
-  const reclaim = (
-    items: ReadonlyArray<{ readonly row: ClaimRow; readonly count: number }>
-  ): Effect.Effect<ReadonlyArray<ClaimResult>> =>
-    Effect.suspend(() => {
-      const begun = performance.now()
-      return Effect.catch(reclaimOnce(items), (error) => {
-        const unknown = { result: "unknown" as const, error }
-        return items.length > 1 && (error.fate === "data" || STUCK.has(error.code))
-          ? Effect.map(
-              Effect.forEach(
-                items,
-                (item) =>
-                  // All claims stand behind this group.
-                  performance.now() - begun > APART_MS ? Effect.succeed([unknown]) : reclaim([item]),
-                { concurrency: 2 }
-              ),
-              (results) => results.flat()
-            )
-          : Effect.succeed(items.map(() => unknown))
-      })
-    })
+  )
 
   const claimGroup = Effect.fnUntraced(function* (
     items: ReadonlyArray<Waiting>
@@ -136,13 +141,10 @@ export const makeClaim = Effect.fnUntraced(function* (
     )
     const those = (result: ClaimedAs) => first.flatMap((met, index) => (met === result ? [index] : []))
     const taken = those("taken")
-    const reclaimed =
-      taken.length === 0
-        ? []
-        : yield* reclaim(taken.map((index) => ({ row: rows[index]!, count: counts[index]! })))
+    const reclaimed = yield* reclaim(taken.map((index) => ({ row: rows[index]!, count: counts[index]! })))
     const unsettled = those("unsettled")
     for (const index of unsettled) settledBodies.forget(rows[index]!.requestHash)
-    const claimed = unsettled.length === 0 ? [] : yield* claimGroup(unsettled.map((index) => items[index]!))
+    const claimed = yield* apart(claimGroup)(unsettled.map((index) => items[index]!))
     const later = new Map([
       ...taken.map((index, at) => [index, reclaimed[at]!] as const),
       ...unsettled.map((index, at) => [index, claimed[at]!] as const)
