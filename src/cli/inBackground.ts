@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs"
 import { setPriority } from "node:os"
 
-/** Commands that go over everything while gates of the same machine may be at work, and that nobody waits for. */
-const LONG: ReadonlySet<string> = new Set(["audit", "keys rotate"])
+/** Commands that may go over much while gates of the same machine are at work. */
+const LONG: ReadonlySet<string> = new Set(["audit", "events redrive", "keys rotate"])
 const NICE = 15
 
 /** On Linux each thread has a priority of its own; those of Node's that compile and collect garbage are there before us. */

@@ -20,7 +20,6 @@ import {
   stateOf
 } from "./eventFlags.ts"
 import { countText } from "./eventsText.ts"
-import { inBackground } from "./inBackground.ts"
 
 const redriveOne = (dataDir: string, name: { endpoint: string; dedupKey: string }, act: Act) =>
   withEvents(
@@ -30,7 +29,6 @@ const redriveOne = (dataDir: string, name: { endpoint: string; dedupKey: string 
 
 /** One run after the other until the filter finds no more; each batch stands when the next begins. */
 const redriveAll = Effect.fnUntraced(function* (filter: OpenFilter, act: Act) {
-  yield* Effect.sync(inBackground)
   const events = yield* Events
   const total = (yield* events.count(filter)).reduce((sum, { count }) => sum + count, 0)
   const sums = { matched: total, redriven: 0, skipped: 0 }

@@ -22,11 +22,13 @@ describe.skipIf(process.platform !== "linux" || "Deno" in globalThis)(
     it("with each of its threads", () => {
       assert.deepStrictEqual(niceOf("audit", "--json"), ["15"])
       assert.deepStrictEqual(niceOf("keys", "rotate"), ["15"])
+      assert.deepStrictEqual(niceOf("events", "redrive", "--state", "parked"), ["15"])
     })
 
     it("and nothing else does", () => {
       assert.notInclude(niceOf("serve"), "15")
       assert.notInclude(niceOf("keys", "status"), "15")
+      assert.notInclude(niceOf("events", "list"), "15")
     })
   }
 )

@@ -22,7 +22,9 @@ import { recentClaimRows } from "./statusStatement.ts"
 import { unhurried } from "./unhurried.ts"
 
 /** Rows of one commit of a bulk act. */
-const BATCH = 500
+const BATCH = 100
+/** Each of them makes as much work again for the gates, and later. */
+const RESTS = 3
 /** Rows of one run of a bulk act: one look at the open rows serves so many batches. */
 const RUN = 10_000
 
@@ -108,7 +110,8 @@ const make = Effect.gen(function* () {
       for (let at = 0; at < names.length; at += BATCH) {
         const batch = names.slice(at, at + BATCH)
         redriven += yield* unhurried(
-          unavailable(raised(repeated(redriveRows(claims, filter.state, batch, by))))
+          unavailable(raised(repeated(redriveRows(claims, filter.state, batch, by)))),
+          RESTS
         )
       }
       const last = names.length === RUN ? names.at(-1) : undefined

@@ -10,6 +10,9 @@ import {
 } from "./rotateStatements.ts"
 import { unhurried } from "./unhurried.ts"
 
+/** Writing is what those who post feel. */
+const RESTS = 3
+
 export interface RotationSummary {
   /** Bodies that were looked at. */
   readonly seen: number
@@ -48,7 +51,8 @@ export const rotate = Effect.fnUntraced(function* (
       else if (opened.failure._tag === "MasterKeyMissing") missing[key_id] = (missing[key_id] ?? 0) + 1
       else done = { ...done, broken: done.broken + 1 }
     }
-    const replaced = resealed.length === 0 ? 0 : yield* unhurried(replaceBodies(claims, keyId, resealed))
+    const replaced =
+      resealed.length === 0 ? 0 : yield* unhurried(replaceBodies(claims, keyId, resealed), RESTS)
     done = {
       ...done,
       seen: done.seen + rows.length,

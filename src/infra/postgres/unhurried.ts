@@ -1,10 +1,13 @@
 import { Clock, Effect } from "effect"
 
-/** Runs a batch of upkeep, then rests for as long as it took: webhooks have at least half of the machine. */
-export const unhurried = <A, E, R>(batch: Effect.Effect<A, E, R>) =>
+/**
+ * Runs a batch of upkeep, then rests for as long as it took, or that many times: webhooks have at least half of the
+ * machine, and wait for one batch at most.
+ */
+export const unhurried = <A, E, R>(batch: Effect.Effect<A, E, R>, rests = 1) =>
   Effect.gen(function* () {
     const begun = yield* Clock.currentTimeMillis
     const result = yield* batch
-    yield* Effect.sleep((yield* Clock.currentTimeMillis) - begun)
+    yield* Effect.sleep(rests * ((yield* Clock.currentTimeMillis) - begun))
     return result
   })
