@@ -4,7 +4,7 @@ import type { DatabaseError } from "../postgres/DatabaseError.ts"
 import { unhurried } from "../postgres/unhurried.ts"
 
 /** Rows that are in memory at once. */
-const PAGE = 2_000
+const PAGE = 400
 
 /** One consistent view of the database, read through cursors. */
 export interface Snapshot {

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Connection } from "./Database.ts"
 
 /** Rows that one batch deletes at most. */
-const PAGE = 500
+const PAGE = 200
 /** Rows of the log that one batch walks: about a third of them are ends of events. */
 const LOG_PAGE = 1_000
 

@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { Connection } from "./Database.ts"
 
 /** Bodies that one batch looks at. */
-const PAGE = 50
+const PAGE = 25
 
 /** Salt and nonce: random, so they tell one sealing of a body from every other. */
 const RANDOM_BYTES = 28
