@@ -86,7 +86,9 @@ export const layer = (options: RescuerOptions) =>
               (options.pollMs / (lane === "unconfirmed" ? 2 : 1)) * (0.75 + (yield* Random.next) / 2)
             )
           else if (lane !== "rescue")
-            yield* Effect.sleep(Math.max(options.pollMs / 20, RESTS * Duration.toMillis(took)))
+            yield* Effect.sleep(
+              Math.min(options.pollMs, Math.max(options.pollMs / 20, RESTS * Duration.toMillis(took)))
+            )
         })
         return yield* look.pipe(
           Effect.catchTag("StoreUnavailable", () => Effect.sleep(options.pollMs)),

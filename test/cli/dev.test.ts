@@ -56,7 +56,7 @@ it.live(
       kill()
       yield* until(async () => !(await isReady()))
       yield* until(isReady)
-      assert.match(output(), /Postgres is gone: it is started again.*\n.*Postgres is back/)
+      assert.match(output(), /Postgres is gone: it is started again[\s\S]*Postgres is back/)
       assert.isNull(child.exitCode)
 
       truncateSync(path.join(data, "global", "pg_control"))

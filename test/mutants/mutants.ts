@@ -188,9 +188,9 @@ const inside: ReadonlyArray<Mutant> = [
     edits: [
       {
         file: "src/infra/postgres/claim.ts",
-        find: "    const rows = items.map(claimRow)\n",
+        find: "    const rows = items.map((item) => claimRow(item, mayBeCopies))\n",
         replace:
-          "    const token = randomUUID()\n    const rows = items.map((item) => claimRow({ ...item, token }))\n"
+          "    const token = randomUUID()\n    const rows = items.map((item) => claimRow({ ...item, token }, mayBeCopies))\n"
       }
     ],
     caught: [

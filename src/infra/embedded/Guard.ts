@@ -18,8 +18,8 @@ const start = () => {
     stdio: ["pipe", "ignore", "ignore"]
   })
   child.unref()
-  ;(child.stdin as Socket).unref()
-  child.stdin.on("error", () => {})
+  ;(child.stdin as Socket | undefined)?.unref()
+  child.stdin?.on("error", () => {})
   child.on("error", () => {})
   child.once("exit", () => {
     guardian = undefined

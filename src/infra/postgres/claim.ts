@@ -64,9 +64,9 @@ export const makeClaim = Effect.fnUntraced(function* (
     `${Grouping.rowName(delivery.endpoint.name, dedupKey)}\n${delivery.hash}\n${identity.transmission?.id ?? ""}`
 
   const settledBodies = SettledBodies.make()
-  const claimRow = ({ request, dedupKey, kind, proven, token }: Waiting): ClaimRow => {
+  const claimRow = ({ request, dedupKey, kind, proven, token }: Waiting, mayBeCopy: boolean): ClaimRow => {
     const { delivery, identity, trace } = request
-    const copy = kind === "claim" && settledBodies.has(delivery.hash)
+    const copy = mayBeCopy && kind === "claim" && settledBodies.has(delivery.hash)
     const sealed = copy ? NO_BODY : custody.seal(delivery.endpoint.name, dedupKey, delivery.body)
     return {
       provider: delivery.endpoint.name,
@@ -128,9 +128,10 @@ export const makeClaim = Effect.fnUntraced(function* (
   )
 
   const claimGroup = Effect.fnUntraced(function* (
-    items: ReadonlyArray<Waiting>
+    items: ReadonlyArray<Waiting>,
+    mayBeCopies: boolean
   ): Effect.fn.Return<ReadonlyArray<ClaimResult>, DatabaseError> {
-    const rows = items.map(claimRow)
+    const rows = items.map((item) => claimRow(item, mayBeCopies))
     const counts = items.map(({ count }) => count)
     const first = yield* claimRows(awaited, rows, counts, policy.leaseMs).pipe(
       // Facts that the database refuses must not cost the claim: what processing makes of them is recorded.
@@ -141,10 +142,16 @@ export const makeClaim = Effect.fnUntraced(function* (
     )
     const those = (result: ClaimedAs) => first.flatMap((met, index) => (met === result ? [index] : []))
     const taken = those("taken")
-    const reclaimed = yield* reclaim(taken.map((index) => ({ row: rows[index]!, count: counts[index]! })))
     const unsettled = those("unsettled")
     for (const index of unsettled) settledBodies.forget(rows[index]!.requestHash)
-    const claimed = yield* apart(claimGroup)(unsettled.map((index) => items[index]!))
+    // Beside each other, so that nobody waits for more than one silence after the first statement.
+    const [reclaimed, claimed] = yield* Effect.all(
+      [
+        reclaim(taken.map((index) => ({ row: rows[index]!, count: counts[index]! }))),
+        claimUnsettled(unsettled.map((index) => items[index]!))
+      ],
+      { concurrency: 2 }
+    )
     const later = new Map([
       ...taken.map((index, at) => [index, reclaimed[at]!] as const),
       ...unsettled.map((index, at) => [index, claimed[at]!] as const)
@@ -169,6 +176,8 @@ export const makeClaim = Effect.fnUntraced(function* (
     })
   })
 
+  const claimUnsettled = apart((items: ReadonlyArray<Waiting>) => claimGroup(items, false))
+
   const submitClaim = yield* Grouping.make<Waiting, ClaimResult>({
     name: "claim",
     maxRows: Grouping.MAX_ROWS,
@@ -187,7 +196,7 @@ export const makeClaim = Effect.fnUntraced(function* (
       // From here on nobody may join: the counts go into the statement.
       for (const { request, dedupKey } of items) waitingRows.delete(nameOf(request, dedupKey))
       return failpoint("claim.before").pipe(
-        Effect.andThen(claimGroup(items)),
+        Effect.andThen(claimGroup(items, true)),
         Effect.tap(() => failpoint("claim.after"))
       )
     }

@@ -56,6 +56,9 @@ const RETRY_PAUSE_MS = 500
 const PROBE_PAUSE_MS = 200
 const PROBES = 300
 
+/** Of a duplicate: its event ends by itself. */
+const isUnderWay = (state: string | null) => state === "processing" || state === "retry_scheduled"
+
 /**
  * Plays stories against a gate. Acts of one story come one after the other, each only once the gate is done with the one
  * before, because Toss's API tells of a payment as it is now: a state that nobody saw makes no fact, and expectations
@@ -82,12 +85,12 @@ export const play = Effect.fn("Play.play")(function* (stories: ReadonlyArray<Sto
   /** Whether the gate has finished the event; where no answer says so, it is sent again until one does. */
   const isFinished = Effect.fnUntraced(function* ({ event, received }: Told) {
     if (received.some(({ state, status }) => status === "processed" || state === "done")) return true
-    if (!received.some(({ state, status }) => status === "accepted" || state === "processing")) return false
+    if (!received.some(({ state, status }) => status === "accepted" || isUnderWay(state))) return false
     for (let probe = 0; probe < PROBES; probe++) {
       yield* Effect.sleep(PROBE_PAUSE_MS)
       const { httpStatus, state, status } = yield* deliver(event, event.copies.length - 1)
       if (status === "processed" || state === "done") return true
-      if (state !== "processing" && (httpStatus === 200 || options.retryMs === 0)) return false
+      if (!isUnderWay(state) && (httpStatus === 200 || options.retryMs === 0)) return false
     }
     return false
   })

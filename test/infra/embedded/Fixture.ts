@@ -30,7 +30,7 @@ export const ownerKilled = (
     const owner = spawn(process.execPath, [...args, part, folder, way], {
       stdio: ["ignore", "pipe", "inherit"]
     })
-    let guard = 0
+    let guard: number | undefined
     const where = await new Promise<string>((resolve, reject) => {
       createInterface({ input: owner.stdout }).on("line", (line) => {
         if (/^\d+$/.test(line)) guard = Number(line)
@@ -39,7 +39,7 @@ export const ownerKilled = (
       owner.once("exit", (code) => reject(new Error(`the owner ended by itself, exit code ${code}`)))
     })
     const ended = new Promise((resolve) => owner.once("exit", resolve))
-    if (withGuard) process.kill(guard, "SIGKILL")
+    if (withGuard && guard !== undefined) process.kill(guard, "SIGKILL")
     owner.kill("SIGKILL")
     await ended
     return where

@@ -1,9 +1,12 @@
 import { randomUUID } from "node:crypto"
 import { assert, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Redacted } from "effect"
+import type postgres from "postgres"
 import type { GateStore } from "../../../src/domain/GateStore.ts"
+import { RequestHash } from "../../../src/domain/RequestHash.ts"
 import { type ClaimRow, claimRows } from "../../../src/infra/postgres/claimStatement.ts"
 import * as Database from "../../../src/infra/postgres/Database.ts"
+import * as SettledBodies from "../../../src/infra/postgres/SettledBodies.ts"
 import { migratedSchema } from "../../support/Gate.ts"
 import { claimed, delivery, fact, openStore, proving } from "../../support/Store.ts"
 
@@ -18,6 +21,15 @@ const settled = Effect.fnUntraced(function* (store: typeof GateStore.Service, ke
   assert.deepStrictEqual(yield* store.claim(request), { _tag: "Duplicate", state: "done" })
   return request
 })
+
+const purge = (sql: postgres.Sql, keys: ReadonlyArray<string>) =>
+  Effect.promise(() =>
+    sql.begin(async (held) => {
+      await held`SET LOCAL session_replication_role = replica`
+      for (const table of ["webhook_payloads", "webhook_dedup_events"])
+        await held`DELETE FROM ${held(table)} WHERE dedup_key = ANY (${[...keys]})`
+    })
+  )
 
 layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })(
   "copies of a settled event",
@@ -58,13 +70,7 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })(
         const { sql, url } = yield* Schema
         const store = yield* openStore(url)
         const request = yield* settled(store, "ev_purged")
-        yield* Effect.promise(() =>
-          sql.begin(async (held) => {
-            await held`SET LOCAL session_replication_role = replica`
-            for (const table of ["webhook_payloads", "webhook_dedup_events"])
-              await held`DELETE FROM ${held(table)} WHERE dedup_key = 'ev_purged'`
-          })
-        )
+        yield* purge(sql, ["ev_purged"])
         assert.strictEqual((yield* claimed(store, request)).fence, 1)
         const bodies = yield* Effect.promise(
           () => sql`SELECT FROM webhook_payloads WHERE dedup_key = 'ev_purged'`
@@ -121,6 +127,54 @@ layer(Schema.layer, { excludeTestServices: true, timeout: "3 minutes" })(
           "settled"
         ])
       })
+    )
+
+    it.effect("cost one statement more where the memory of them lies", () =>
+      Effect.gen(function* () {
+        const { url } = yield* Schema
+        const store = yield* openStore(url)
+        const request = delivery("ev_lie")
+        // What an empty place holds is no mark of any body.
+        const hash = RequestHash.make("00000000".repeat(8))
+        assert.strictEqual(
+          (yield* claimed(store, { ...request, delivery: { ...request.delivery, hash } })).fence,
+          1
+        )
+        const bodies = SettledBodies.make()
+        for (const mark of ["00000000", "00000001", "ffffffff"]) {
+          const met = `0000002a${mark}`.padEnd(64, "f")
+          assert.isFalse(bodies.has(met))
+          bodies.add(met)
+          assert.isTrue(bodies.has(met))
+          bodies.forget(met)
+          assert.isFalse(bodies.has(met))
+        }
+      })
+    )
+
+    it.effect(
+      "whose event another session is about to insert fail alone: the others of their group are claimed",
+      () =>
+        Effect.gen(function* () {
+          const { sql, url } = yield* Schema
+          const store = yield* openStore(url)
+          const requests = [yield* settled(store, "ev_held"), yield* settled(store, "ev_free")]
+          yield* purge(sql, ["ev_held", "ev_free"])
+          const answers = yield* Effect.promise(() =>
+            sql.begin(async (held) => {
+              await held`INSERT INTO webhook_dedup_events (provider, dedup_key, status) VALUES ('paypal', 'ev_held', 'processing')`
+              return Effect.runPromise(
+                Effect.forEach(requests, (request) => Effect.result(store.claim(request)), {
+                  concurrency: "unbounded"
+                })
+              )
+            })
+          )
+          assert.deepStrictEqual(
+            answers.map((answer) => (answer._tag === "Success" ? answer.success._tag : answer.failure.code)),
+            ["55P03", "Claimed"]
+          )
+        })
     )
 
     it.effect("that are not done yet, or whose body is another, are told what they met", () =>
