@@ -148,7 +148,9 @@ describe.concurrent("the consumer's own database", { timeout: 60_000 }, () => {
     expect(paused.reason).toBe("42P01")
     await migrateInbox(world.sql)
     await waitFor("effects", world.effects, (effects) => effects.length === 1)
-    expect(consumer.status().counts).toMatchObject({ handled: 1, retried: 0, deadLettered: 0 })
+    // Committed first, counted then.
+    const { counts } = await waitFor("count", consumer.status, ({ counts: { handled } }) => handled > 0)
+    expect(counts).toMatchObject({ handled: 1, retried: 0, deadLettered: 0 })
   })
 
   it("takes no more writes: paused until it does", async ({ world }) => {
