@@ -102,7 +102,7 @@ export const launch = (
     detached: true
   })
   closeSync(log)
-  guard(child.pid ?? -1, [
+  guard(child.pid, [
     ["SIGTERM", 20_000],
     ["SIGKILL", 5_000]
   ])

@@ -60,7 +60,7 @@ export const oncegate = (
     env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "", LOG_LEVEL: "warn", ...env },
     stdio: ["ignore", "ignore", "inherit"]
   })
-  guard(child.pid ?? -1, [["SIGKILL", 5_000]])
+  guard(child.pid, [["SIGKILL", 5_000]])
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()))
   return {
     child,

@@ -1,5 +1,6 @@
 import kafkajs from "kafkajs"
 import "../../src/infra/kafka/KafkaClient.ts"
+import { percentile } from "../percentile.ts"
 import { book, RECORDS_PER_EVENT } from "./book.ts"
 import { openWorld, pause, type Services, usage } from "./World.ts"
 
@@ -76,13 +77,12 @@ export const visible = async (
     await Promise.all(pending)
     while (seen < booked * RECORDS_PER_EVENT) await pause(20)
     times.sort((a, b) => a - b)
-    const at = (share: number) => times[Math.min(times.length - 1, Math.floor(times.length * share))]!
     return {
       eventsPerSecond: options.rate,
       records: times.length,
-      p50: at(0.5),
-      p90: at(0.9),
-      p99: at(0.99),
+      p50: percentile(times, 0.5),
+      p90: percentile(times, 0.9),
+      p99: percentile(times, 0.99),
       max: times.at(-1)!,
       relayCpuShare: Number((spent / options.seconds).toFixed(2))
     }

@@ -81,10 +81,9 @@ export const layer = (options: RescuerOptions) =>
           // A full take says that there is more. Whose worker died is looked for again at once; what failed gives way to
           // those who post, by a rest that grows with the load. What no API knows has a pace of its own, few at a time: a
           // flood of forgeries must not have the provider's API to itself.
-          if (lane === "unconfirmed" || due.length + parked < wanted)
-            yield* Effect.sleep(
-              (options.pollMs / (lane === "unconfirmed" ? 2 : 1)) * (0.75 + (yield* Random.next) / 2)
-            )
+          const isPaced = lane === "unconfirmed"
+          if (isPaced || due.length + parked < wanted)
+            yield* Effect.sleep((options.pollMs / (isPaced ? 2 : 1)) * (0.75 + (yield* Random.next) / 2))
           else if (lane !== "rescue")
             yield* Effect.sleep(
               Math.min(options.pollMs, Math.max(options.pollMs / 20, RESTS * Duration.toMillis(took)))

@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import type postgres from "postgres"
+import { percentile } from "../../bench/percentile.ts"
 import * as Courier from "../../src/infra/simulator/Courier.ts"
 import type { Act } from "../../src/infra/simulator/SimulatedEvent.ts"
 import * as TossPayments from "../../src/infra/simulator/TossPayments.ts"
@@ -114,12 +115,7 @@ const told = (settled: Settled) => ({
   later: settled.filter(({ fence }) => fence > 1).length
 })
 const quantilesOf = (sorted: ReadonlyArray<number>) =>
-  Object.fromEntries(
-    [0.5, 0.99, 1].map((part) => [
-      `p${part * 100}`,
-      Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!)
-    ])
-  )
+  Object.fromEntries([0.5, 0.99, 1].map((part) => [`p${part * 100}`, Math.round(percentile(sorted, part))]))
 
 const gateAt = (environment: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(

@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
 import type postgres from "postgres"
+import { percentile } from "../../bench/percentile.ts"
 import { database } from "../../src/cli/Service.ts"
 import * as Retention from "../../src/domain/Retention.ts"
 import * as PostgresRetention from "../../src/infra/postgres/PostgresRetention.ts"
@@ -115,10 +116,11 @@ const traffic = (providers: ProvidersUnderTest, url: string, during: () => Answe
   }
 }
 
-const quantile = (answers: ReadonlyArray<Answered>, part: number) => {
-  const ms = answers.map((one) => one.ms).sort((one, other) => one - other)
-  return ms[Math.min(ms.length - 1, Math.floor(ms.length * part))] ?? 0
-}
+const quantile = (answers: ReadonlyArray<Answered>, part: number) =>
+  percentile(
+    answers.map((one) => one.ms).sort((one, other) => one - other),
+    part
+  )
 const told = (answers: ReadonlyArray<Answered>) =>
   `${answers.length} posts, p50 ${quantile(answers, 0.5).toFixed(1)}, p99 ${quantile(answers, 0.99).toFixed(1)}, slowest ${quantile(answers, 1).toFixed(0)} ms`
 

@@ -28,11 +28,11 @@ const start = () => {
 }
 
 /**
- * Has process `pid`, which we started, stopped when we are gone, however we went: another process hears of it through a
+ * Has process `pid`, which we started (none where it did not start), stopped when we are gone, however we went: another process hears of it through a
  * pipe, and the kernel closes our end of that.
  */
-export const guard = (pid: number, steps: Steps) => {
-  const process = find(pid)
+export const guard = (pid: number | undefined, steps: Steps) => {
+  const process = pid === undefined ? undefined : find(pid)
   if (process === undefined) return
   guardian ??= start()
   guardian.stdin?.write(`${JSON.stringify({ process, steps })}\n`)

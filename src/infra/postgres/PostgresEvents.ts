@@ -19,12 +19,10 @@ import {
 } from "./redriveStatement.ts"
 import { showRow } from "./showStatement.ts"
 import { recentClaimRows } from "./statusStatement.ts"
-import { unhurried } from "./unhurried.ts"
+import { unhurried, WRITING } from "./unhurried.ts"
 
 /** Rows of one commit of a bulk act. */
 const BATCH = 100
-/** Each of them makes as much work again for the gates, and later. */
-const RESTS = 3
 /** Rows of one run of a bulk act: one look at the open rows serves so many batches. */
 const RUN = 10_000
 
@@ -111,7 +109,7 @@ const make = Effect.gen(function* () {
         const batch = names.slice(at, at + BATCH)
         redriven += yield* unhurried(
           unavailable(raised(repeated(redriveRows(claims, filter.state, batch, by)))),
-          RESTS
+          WRITING
         )
       }
       const last = names.length === RUN ? names.at(-1) : undefined

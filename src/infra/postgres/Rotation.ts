@@ -8,10 +8,7 @@ import {
   replaceBodies,
   type SealedRow
 } from "./rotateStatements.ts"
-import { unhurried } from "./unhurried.ts"
-
-/** Writing is what those who post feel. */
-const RESTS = 3
+import { unhurried, WRITING } from "./unhurried.ts"
 
 export interface RotationSummary {
   /** Bodies that were looked at. */
@@ -52,7 +49,7 @@ export const rotate = Effect.fnUntraced(function* (
       else done = { ...done, broken: done.broken + 1 }
     }
     const replaced =
-      resealed.length === 0 ? 0 : yield* unhurried(replaceBodies(claims, keyId, resealed), RESTS)
+      resealed.length === 0 ? 0 : yield* unhurried(replaceBodies(claims, keyId, resealed), WRITING)
     done = {
       ...done,
       seen: done.seen + rows.length,

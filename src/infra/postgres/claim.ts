@@ -9,10 +9,11 @@ import { type ClaimAnswer, type ClaimRequest, StoreUnavailable } from "../../dom
 import { Policy } from "../../domain/Policy.ts"
 import type { Identity } from "../../domain/Provider.ts"
 import { Custody } from "../crypto/Custody.ts"
+import { apart, type Unknown } from "./apart.ts"
 import { type ClaimResult as ClaimedAs, type ClaimRow, claimRows, type Proof } from "./claimStatement.ts"
 import { effectNames, factRows } from "./completeStatement.ts"
 import { Database } from "./Database.ts"
-import { type DatabaseError, isSilence } from "./DatabaseError.ts"
+import type { DatabaseError } from "./DatabaseError.ts"
 import * as Grouping from "./Grouping.ts"
 import { type ReclaimResult, reclaimRows } from "./reclaimStatement.ts"
 import * as SettledBodies from "./SettledBodies.ts"
@@ -31,7 +32,7 @@ type ClaimResult =
   | ReclaimResult
   | { readonly result: "forged" }
   /** The first statement was committed for others of the group; for this row the second one failed. */
-  | { readonly result: "unknown"; readonly error: DatabaseError }
+  | Unknown
 
 /** Facts that depend on others, or that others may take back, go the longer way. */
 const proofOf = ({ proven }: Identity): Proof | null =>
@@ -41,13 +42,7 @@ const proofOf = ({ proven }: Identity): Proof | null =>
     ? null
     : { note: proven.note, facts: factRows(proven) }
 
-/** Lock and statement time-outs: the fault of one row, as far as anyone can tell. */
-const STUCK: ReadonlySet<string> = new Set(["55P03", "57014"])
-
 const NO_BODY = { keyId: "", bytes: Buffer.alloc(0) }
-
-/** After so long no further row of a group is asked for apart: it is not known, and the provider comes again. */
-const APART_MS = 3_000
 
 /** Claims in groups: deliveries that wait together share statements, identical ones share a row. */
 export const makeClaim = Effect.fnUntraced(function* (
@@ -83,39 +78,6 @@ export const makeClaim = Effect.fnUntraced(function* (
       proven: copy ? null : proven,
       copy
     }
-  }
-
-  /**
-   * By now the first statement is committed for others of the group: what fails here fails its own rows only. One that
-   * is bad, or waits for a lock, is asked for apart from the rest.
-   */
-  const apart = <Item>(
-    once: (items: ReadonlyArray<Item>) => Effect.Effect<ReadonlyArray<ClaimResult>, DatabaseError>
-  ) => {
-    const all = (items: ReadonlyArray<Item>): Effect.Effect<ReadonlyArray<ClaimResult>> =>
-      Effect.suspend(() => {
-        const begun = performance.now()
-        return once(items).pipe(
-          Effect.retry({ while: ({ fate }) => fate === "repeat", times: 20 }),
-          Effect.retry({ while: (error) => error.fate === "ambiguous" && !isSilence(error), times: 1 }),
-          Effect.catch((error) => {
-            const unknown = { result: "unknown" as const, error }
-            return items.length > 1 && (error.fate === "data" || STUCK.has(error.code))
-              ? Effect.map(
-                  Effect.forEach(
-                    items,
-                    (item) =>
-                      // All claims stand behind this group.
-                      performance.now() - begun > APART_MS ? Effect.succeed([unknown]) : all([item]),
-                    { concurrency: 2 }
-                  ),
-                  (results) => results.flat()
-                )
-              : Effect.succeed(items.map(() => unknown))
-          })
-        )
-      })
-    return (items: ReadonlyArray<Item>) => (items.length === 0 ? Effect.succeed([]) : all(items))
   }
 
   const reclaim = apart((items: ReadonlyArray<{ readonly row: ClaimRow; readonly count: number }>) =>

@@ -36,6 +36,19 @@ export type ClaimResult = "claimed" | "completed" | "taken" | "forged" | "settle
 /** The place of notes among the log rows of one delivery: after all that changes its state. */
 const LAST = "9223372036854775807"
 
+/** Under which body the transmission of a row came before; looked for only on this condition. */
+const SEEN = (condition: string) =>
+  ONE(`s.request_hash FROM webhook_transmissions s
+        WHERE ${condition} AND s.provider = v.provider
+          AND s.transmission_id = v.transmission_id AND s.crc32 = v.crc32`)
+
+/** Done events of a group, `d`, are dated by their last copy, by the minute. */
+export const TOUCHED = (done: string, lastSeen: string) => `touched AS (
+  UPDATE webhook_dedup_events e SET last_seen_at = now()
+   WHERE e.id IN (SELECT d.id FROM ${done}
+                   WHERE ${lastSeen} IS NULL OR ${lastSeen} < now() - interval '61 seconds'
+                     FOR UPDATE OF d SKIP LOCKED) -- never wait, never deadlock, for a date`
+
 /** Which copies are those of done events; no event that is claimed is looked at. */
 const SETTLED = `settled AS MATERIALIZED (
   SELECT v.n, v.provider, v.dedup_key, v.count, v.trace, e.id, e.version, e.last_seen_at
@@ -43,19 +56,10 @@ const SETTLED = `settled AS MATERIALIZED (
                     WHERE v.copy = 1 AND e.provider = v.provider AND e.dedup_key = v.dedup_key
                       AND e.claim_token IS DISTINCT FROM v.token -- else it is ours, whose reply was lost
                       AND e.status || '' = 'done' AND e.request_hash = v.request_hash`)} e
-    LEFT JOIN ${ONE(`s.request_hash FROM webhook_transmissions s
-                      WHERE s.provider = v.provider AND s.transmission_id = v.transmission_id AND s.crc32 = v.crc32`)} s ON true
+    LEFT JOIN ${SEEN("v.transmission_id IS NOT NULL")} s ON true
    WHERE v.transmission_id IS NULL OR s.request_hash = v.request_hash
-), touched AS (
-  UPDATE webhook_dedup_events e SET last_seen_at = now()
-   WHERE e.id IN (SELECT x.id FROM webhook_dedup_events x JOIN settled s USING (id)
-                   WHERE s.last_seen_at IS NULL OR s.last_seen_at < now() - interval '61 seconds'
-                     FOR UPDATE OF x SKIP LOCKED) -- never wait, never deadlock, for a date
+), ${TOUCHED("settled s JOIN webhook_dedup_events d USING (id)", "s.last_seen_at")}
 `
-
-const SEEN = ONE(`s.request_hash FROM webhook_transmissions s
-                   WHERE t.provider IS NULL AND s.provider = v.provider
-                     AND s.transmission_id = v.transmission_id AND s.crc32 = v.crc32`)
 
 /**
  * INSERT .. ON CONFLICT DO NOTHING for a whole group, with custody, transmissions and log in the same commit.
@@ -101,7 +105,7 @@ WITH v AS (
          END AS genuine
     FROM v
     LEFT JOIN t USING (provider, transmission_id, crc32)
-    LEFT JOIN ${SEEN} seen ON true
+    LEFT JOIN ${SEEN("t.provider IS NULL")} seen ON true
    WHERE v.copy = 0
 ), c AS (
   INSERT INTO webhook_dedup_events (provider, dedup_key, status, request_hash, last_seen_at, version, claim_token,

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
 import type { DuplicateState, ReclaimReason } from "../../domain/GateEvent.ts"
-import type { ClaimRow } from "./claimStatement.ts"
+import { type ClaimRow, TOUCHED } from "./claimStatement.ts"
 import type { Connection } from "./Database.ts"
 
 export interface ReclaimLimits {
@@ -21,6 +21,9 @@ export type ReclaimResult =
   /** `spent`: parked by this statement, because its attempts are spent. */
   | { readonly result: "duplicate"; readonly state: DuplicateState; readonly spent: boolean | null }
   | { readonly result: "completed" | "quarantined" | "conflict" | "mismatch" | "missing" }
+
+const DONE =
+  "webhook_dedup_events d JOIN v ON d.provider = v.provider AND d.dedup_key = v.dedup_key AND d.status = 'done'"
 
 /**
  * Re-claims what may be re-claimed, and classifies the rest, for a whole group. A new statement after the claim, and so
@@ -69,11 +72,7 @@ WITH v AS (
     FROM r JOIN v USING (n)
    WHERE e.id = r.id
   RETURNING v.n, e.provider, e.dedup_key, e.version, e.fence, e.attempts, e.failures, e.changed_at, r.because, r.spent
-), touched AS (
-  UPDATE webhook_dedup_events e SET last_seen_at = now()
-   WHERE e.id IN (SELECT d.id FROM webhook_dedup_events d JOIN v USING (provider, dedup_key)
-                   WHERE d.status = 'done' AND (d.last_seen_at IS NULL OR d.last_seen_at < now() - interval '61 seconds')
-                     FOR UPDATE OF d SKIP LOCKED) -- never wait, never deadlock, for a date
+), ${TOUCHED(DONE, "d.last_seen_at")}
 ), p AS (
   INSERT INTO webhook_payloads (provider, dedup_key, key_id, sealed)
   SELECT v.provider, v.dedup_key, v.key_id, decode(v.sealed, 'base64') FROM u JOIN v USING (n)

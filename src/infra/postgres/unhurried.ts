@@ -1,5 +1,8 @@
 import { Clock, Effect } from "effect"
 
+/** Rests after a batch that writes, which those who post feel most. */
+export const WRITING = 3
+
 /**
  * Runs a batch of upkeep, then rests for as long as it took, or that many times: webhooks have at least half of the
  * machine, and wait for one batch at most.
