@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Redacted, Schedule } from "effect"
 import type postgres from "postgres"
 import { percentile } from "../../bench/percentile.ts"
 import { database } from "../../src/cli/Service.ts"
@@ -152,9 +152,19 @@ layer(Providers.layer, { excludeTestServices: true, timeout: "3 minutes" })("upk
               return output.trim().split("\n").at(-1)!
             }
           )
+        /** Re-driven is not done with: the gate tries each of them once more. */
+        const parkedAgain = Effect.promise(
+          () =>
+            sql<[{ open: number }]>`
+              SELECT count(*)::int AS open FROM webhook_dedup_events
+               WHERE dedup_key LIKE 'ev\\_parked\\_%'
+                 AND (status = 'processing' OR (status = 'failed' AND next_attempt_at < 'infinity'))`
+        ).pipe(Effect.repeat({ until: ([{ open }]) => open === 0, schedule: Schedule.spaced("250 millis") }))
         const perform: Record<Work, (round: number) => Effect.Effect<string>> = {
           redrive: () =>
-            run(["events", "redrive", "--state", "parked", "--endpoint", "paypal", "--reason", "test"]),
+            run(["events", "redrive", "--state", "parked", "--endpoint", "paypal", "--reason", "test"]).pipe(
+              Effect.tap(parkedAgain)
+            ),
           rotate: (round) =>
             run(
               ["keys", "rotate"],

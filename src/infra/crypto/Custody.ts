@@ -6,8 +6,9 @@ import {
   type KeyObject,
   randomBytes
 } from "node:crypto"
-import { deflateRawSync, inflateRawSync } from "node:zlib"
+import { inflateRawSync } from "node:zlib"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
+import { deflate } from "./deflate.ts"
 
 /** A body as it is stored: salt, nonce, ciphertext and tag in one. */
 export interface Sealed {
@@ -47,10 +48,6 @@ const TAG = 16
 /** Bodies are deflated before they are sealed: less WAL than the time is worth. Those of version 1 were not. */
 const DEFLATED = "oncegate payload v2"
 const PLAIN = "oncegate payload v1"
-/** JSON repeats itself within a few kilobytes; a greater window, and greater tables, cost time to set up. */
-const DEFLATE = { level: 3, windowBits: 12, memLevel: 5 }
-/** Room for the result, a piece at a time: zlib takes all of a piece from the system, whatever comes of it. */
-const pieceOf = (body: Uint8Array) => Math.min(Math.max(1_024, body.length >> 1), 65_536)
 /** More than any body that was ever taken in. */
 const INFLATE = { maxOutputLength: 64 * 1_048_576 }
 
@@ -89,12 +86,7 @@ export const make = (keys: readonly [MasterKey, ...Array<MasterKey>]) => {
       cipher.setAAD(bound(provider, dedupKey))
       return {
         keyId,
-        bytes: Buffer.concat([
-          random,
-          cipher.update(deflateRawSync(body, { ...DEFLATE, chunkSize: pieceOf(body) })),
-          cipher.final(),
-          cipher.getAuthTag()
-        ])
+        bytes: Buffer.concat([random, cipher.update(deflate(body)), cipher.final(), cipher.getAuthTag()])
       }
     },
     open: (provider, dedupKey, { keyId, bytes }) => {

@@ -89,12 +89,21 @@ const driverOptions = (options: DatabaseOptions, ssl: DatabaseTls, name: string,
 /** Gives a wire for the time of one statement. */
 type Lend = <A, E>(use: (wire: Wire.Wire) => Effect.Effect<A, E>) => Effect.Effect<A, E>
 
-const reply = <A>(statement: string, wire: Wire.Wire, send: (sql: postgres.Sql) => PromiseLike<A>) =>
+/** The driver's promise of a reply; beside it, all that was sent. */
+type Reply<A> = PromiseLike<A> & { args?: unknown; parameters?: unknown }
+
+const reply = <A>(statement: string, wire: Wire.Wire, send: (sql: postgres.Sql) => Reply<A>) =>
   Effect.tryPromise({
     try: async () => {
-      const rows = await send(wire.sql)
-      wire.answered()
-      return rows
+      const query = send(wire.sql)
+      try {
+        const rows = await query
+        wire.answered()
+        return rows
+      } finally {
+        // Such promises outlive V8's short collections (ADR 49): what was sent must not live on with them.
+        query.args = query.parameters = undefined
+      }
     },
     catch: (thrown) => {
       if (isOrdinary(thrown)) wire.answered()
@@ -109,7 +118,7 @@ const patience = (limitMs: number) => Effect.repeat(Effect.sleep(limitMs / PARTS
 
 const connection = (lend: Lend, limitMs: number): Connection => {
   /** A server that is gone without a word, or stuck, must hold up nobody for longer: the limit is for all of it. */
-  const run = <A>(statement: string, send: (sql: postgres.Sql) => PromiseLike<A>) =>
+  const run = <A>(statement: string, send: (sql: postgres.Sql) => Reply<A>) =>
     Effect.suspend(() => {
       let lent: Wire.Wire | undefined
       const statementReply = lend((wire) => {

@@ -1,0 +1,34 @@
+import { randomBytes } from "node:crypto"
+import { inflateRawSync } from "node:zlib"
+import { assert, describe, it } from "@effect/vitest"
+import { deflate } from "../../../src/infra/crypto/deflate.ts"
+
+const text = (length: number) =>
+  Buffer.from('{"amount":"10.00","id":"'.repeat(length / 20)).subarray(0, length)
+
+describe("bodies are deflated by one engine", () => {
+  it("each of which inflates to itself, whatever came before it", () => {
+    // Around the room of the engine's output, and such as do not get smaller.
+    const sizes = [0, 1, 1_500, 4_096, 65_500, 65_535, 65_536, 65_537, 1_000_000]
+    const bodies = [
+      ...sizes.map(text),
+      ...sizes.map((size) => randomBytes(size)),
+      ...sizes.map(text).reverse()
+    ]
+    for (const body of bodies)
+      assert.isTrue(inflateRawSync(deflate(body)).equals(body), `${body.length} bytes`)
+  })
+
+  it("the same whether or not others went before", () => {
+    const first = Buffer.from(deflate(text(1_500)))
+    deflate(randomBytes(60_000))
+    assert.isTrue(deflate(text(1_500)).equals(first))
+    assert.isBelow(first.length, 100)
+  })
+
+  it("takes bytes that lie within others", () => {
+    const whole = randomBytes(3_000)
+    const part = new Uint8Array(whole.buffer, whole.byteOffset + 500, 1_000)
+    assert.deepStrictEqual(new Uint8Array(inflateRawSync(deflate(part))), part)
+  })
+})
