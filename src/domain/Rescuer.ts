@@ -15,6 +15,9 @@ export interface RescuerOptions {
 /** Times a full take of what failed: so long is the rest after it. Trying them again costs about as much as taking them. */
 const RESTS = 3
 
+/** Of what failed, so many are taken at once at most: whoever posts meanwhile waits for these. */
+const AT_ONCE = 8
+
 const lanes: ReadonlyArray<Lane> = ["rescue", "retry", "busy", "unconfirmed"]
 
 type Want = Exclude<DueEvent["body"], Uint8Array>
@@ -71,7 +74,7 @@ export const layer = (options: RescuerOptions) =>
           )
         const look = Effect.gen(function* () {
           if (busy >= places) return yield* Effect.sleep(options.pollMs / 10)
-          const wanted = places - busy
+          const wanted = lane === "rescue" ? places - busy : Math.min(places - busy, AT_ONCE)
           const [took, { due, parked }] = yield* Effect.timed(takeAndBegin(wanted))
           if (parked > 0)
             yield* alarm("attempts_exhausted", "events were parked: their attempts are spent", {

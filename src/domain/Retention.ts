@@ -10,7 +10,7 @@ export interface RetentionOptions {
   readonly keyRetentionMs: number
   /** Between two rounds. */
   readonly everyMs: number
-  /** Between two batches, or as long as the last one took: retention is never in a hurry, and the gate is. */
+  /** Between two batches, or three times as long as the last one took: retention is never in a hurry, and the gate is. */
   readonly pauseMs: number
 }
 
@@ -19,6 +19,9 @@ const FACTLESS_MS = 30 * 86_400_000
 
 /** What an unsigned event's provider did not know for so long is nobody's payment. */
 const UNCONFIRMED_MS = 30 * 86_400_000
+
+/** Times a batch: so long is the rest after it. */
+const RESTS = 3
 
 /** What a round took away. */
 export interface RetentionRound {
@@ -38,7 +41,7 @@ const drain = (batch: Effect.Effect<Swept, StoreUnavailable>, pauseMs: number) =
       const swept = yield* batch
       deleted += swept.deleted
       if (!swept.more) return deleted
-      yield* Effect.sleep(Math.max(pauseMs, (yield* Clock.currentTimeMillis) - begun))
+      yield* Effect.sleep(Math.max(pauseMs, RESTS * ((yield* Clock.currentTimeMillis) - begun)))
     }
   })
 

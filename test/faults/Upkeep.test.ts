@@ -19,7 +19,7 @@ const wanted = process.env.ONCEGATE_UPKEEP
 const given: { readonly works?: ReadonlyArray<Work> } = wanted?.startsWith("{")
   ? JSON.parse(wanted)
   : { works: works.filter((work) => wanted === "yes" || wanted?.split(",").includes(work)) }
-const size = { rate: 200, rounds: 5, done: 20_000, parked: 2_000, works, ...given }
+const size = { rate: 200, rounds: 3, done: 20_000, parked: 2_000, works, ...given }
 const isFullSize = wanted === "yes"
 
 const DAY_MS = 86_400_000

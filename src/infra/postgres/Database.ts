@@ -89,20 +89,20 @@ const driverOptions = (options: DatabaseOptions, ssl: DatabaseTls, name: string,
 /** Gives a wire for the time of one statement. */
 type Lend = <A, E>(use: (wire: Wire.Wire) => Effect.Effect<A, E>) => Effect.Effect<A, E>
 
-/** The driver's promise of a reply; beside it, all that was sent. */
-type Reply<A> = PromiseLike<A> & { args?: unknown; parameters?: unknown }
+/** The driver's promise of a reply; beside it, what was sent and a name made of the statement's whole text. */
+type Reply<Row> = PromiseLike<Array<Row>> & { args?: unknown; parameters?: unknown; signature?: unknown }
 
-const reply = <A>(statement: string, wire: Wire.Wire, send: (sql: postgres.Sql) => Reply<A>) =>
+const reply = <Row>(statement: string, wire: Wire.Wire, send: (sql: postgres.Sql) => Reply<Row>) =>
   Effect.tryPromise({
     try: async () => {
       const query = send(wire.sql)
       try {
-        const rows = await query
+        const result = await query
         wire.answered()
-        return rows
+        return result.splice(0)
       } finally {
-        // Such promises outlive V8's short collections (ADR 49): what was sent must not live on with them.
-        query.args = query.parameters = undefined
+        // Such promises outlive V8's short collections (ADR 49): what is large must not live on with them.
+        query.args = query.parameters = query.signature = undefined
       }
     },
     catch: (thrown) => {
@@ -118,7 +118,7 @@ const patience = (limitMs: number) => Effect.repeat(Effect.sleep(limitMs / PARTS
 
 const connection = (lend: Lend, limitMs: number): Connection => {
   /** A server that is gone without a word, or stuck, must hold up nobody for longer: the limit is for all of it. */
-  const run = <A>(statement: string, send: (sql: postgres.Sql) => Reply<A>) =>
+  const run = <Row>(statement: string, send: (sql: postgres.Sql) => Reply<Row>) =>
     Effect.suspend(() => {
       let lent: Wire.Wire | undefined
       const statementReply = lend((wire) => {
@@ -134,7 +134,7 @@ const connection = (lend: Lend, limitMs: number): Connection => {
     })
   return {
     query: <Row extends object>(statement: string, text: string, parameters: ReadonlyArray<unknown> = []) =>
-      run<ReadonlyArray<Row>>(statement, (sql) =>
+      run<Row>(statement, (sql) =>
         sql.unsafe<Array<Row>>(text, [...parameters] as Array<postgres.ParameterOrJSON<never>>, {
           prepare: true
         })

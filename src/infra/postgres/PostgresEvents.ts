@@ -22,7 +22,7 @@ import { recentClaimRows } from "./statusStatement.ts"
 import { unhurried, WRITING } from "./unhurried.ts"
 
 /** Rows of one commit of a bulk act. */
-const BATCH = 100
+const BATCH = 50
 /** Rows of one run of a bulk act: one look at the open rows serves so many batches. */
 const RUN = 10_000
 

@@ -2,9 +2,9 @@ import { Effect } from "effect"
 import type { Connection } from "./Database.ts"
 
 /** Rows that one batch deletes at most. */
-const PAGE = 200
+const PAGE = 100
 /** Rows of the log that one batch walks: about a third of them are ends of events. */
-const LOG_PAGE = 1_000
+const LOG_PAGE = 300
 
 const CUTOFF = `clock_timestamp() - $1::bigint * interval '1 ms'`
 
