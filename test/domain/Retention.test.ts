@@ -5,7 +5,7 @@ import { round } from "../../src/domain/Retention.ts"
 import { RetentionStore } from "../../src/domain/RetentionStore.ts"
 
 describe("a round of retention", () => {
-  it.effect("rests after each batch for as long as that took, and for its pause at least", () =>
+  it.effect("rests after each batch three times as long as that took, and for its pause at least", () =>
     Effect.gen(function* () {
       const begun: Array<number> = []
       const nothing = Effect.succeed({ deleted: 0, more: false })
@@ -30,7 +30,7 @@ describe("a round of retention", () => {
       const fiber = yield* Effect.forkChild(Effect.provideService(round(options), RetentionStore, store))
       yield* TestClock.adjust(2_000)
       assert.strictEqual((yield* Fiber.join(fiber)).bodies, 1_500)
-      assert.deepStrictEqual(begun, [0, 800, 830])
+      assert.deepStrictEqual(begun, [0, 1_600, 1_630])
     })
   )
 })
