@@ -3,6 +3,7 @@ import { alarm } from "./Alarm.ts"
 import { fail } from "./fail.ts"
 import { type Claim, type DueEvent, GateStore, type Lane } from "./GateStore.ts"
 import { ProcessFailed, type Provider, Providers } from "./Provider.ts"
+import { WRITING } from "./unhurried.ts"
 import { Workers } from "./Workers.ts"
 
 export interface RescuerOptions {
@@ -11,9 +12,6 @@ export interface RescuerOptions {
   /** Events at work at once for each endpoint and lane. */
   readonly concurrency: Readonly<Record<Lane, number>>
 }
-
-/** Times a full take of what failed: so long is the rest after it. Trying them again costs about as much as taking them. */
-const RESTS = 3
 
 /** Of what failed, so many are taken at once at most: whoever posts meanwhile waits for these. */
 const AT_ONCE = 8
@@ -89,7 +87,7 @@ export const layer = (options: RescuerOptions) =>
             yield* Effect.sleep((options.pollMs / (isPaced ? 2 : 1)) * (0.75 + (yield* Random.next) / 2))
           else if (lane !== "rescue")
             yield* Effect.sleep(
-              Math.min(options.pollMs, Math.max(options.pollMs / 20, RESTS * Duration.toMillis(took)))
+              Math.min(options.pollMs, Math.max(options.pollMs / 20, WRITING * Duration.toMillis(took)))
             )
         })
         return yield* look.pipe(

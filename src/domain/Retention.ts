@@ -2,6 +2,7 @@ import { Clock, Context, Effect, Layer, Random, Schedule } from "effect"
 import { alarm } from "./Alarm.ts"
 import type { StoreUnavailable } from "./GateStore.ts"
 import { RetentionStore, type Swept } from "./RetentionStore.ts"
+import { WRITING } from "./unhurried.ts"
 
 export interface RetentionOptions {
   /** Of a body after its event is done, milliseconds. */
@@ -19,9 +20,6 @@ const FACTLESS_MS = 30 * 86_400_000
 
 /** What an unsigned event's provider did not know for so long is nobody's payment. */
 const UNCONFIRMED_MS = 30 * 86_400_000
-
-/** Times a batch: so long is the rest after it. */
-const RESTS = 3
 
 /** What a round took away. */
 export interface RetentionRound {
@@ -41,7 +39,7 @@ const drain = (batch: Effect.Effect<Swept, StoreUnavailable>, pauseMs: number) =
       const swept = yield* batch
       deleted += swept.deleted
       if (!swept.more) return deleted
-      yield* Effect.sleep(Math.max(pauseMs, RESTS * ((yield* Clock.currentTimeMillis) - begun)))
+      yield* Effect.sleep(Math.max(pauseMs, WRITING * ((yield* Clock.currentTimeMillis) - begun)))
     }
   })
 

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
+import { unhurried } from "../../domain/unhurried.ts"
 import { type Connection, Database } from "../postgres/Database.ts"
 import type { DatabaseError } from "../postgres/DatabaseError.ts"
-import { unhurried } from "../postgres/unhurried.ts"
 
 /** Rows that are in memory at once. */
 const PAGE = 400

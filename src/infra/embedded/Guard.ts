@@ -28,8 +28,8 @@ const start = () => {
 }
 
 /**
- * Has process `pid`, which we started (none where it did not start), stopped when we are gone, however we went: another process hears of it through a
- * pipe, and the kernel closes our end of that.
+ * Has process `pid`, which we started (none where it did not start), stopped when we are gone, however we went: another
+ * process hears of it through a pipe, and the kernel closes our end of that.
  */
 export const guard = (pid: number | undefined, steps: Steps) => {
   const process = pid === undefined ? undefined : find(pid)

@@ -3,6 +3,7 @@ import type { EventName } from "../../domain/Events.ts"
 import { type Act, ActRefused, CursorInvalid, EventMissing, Events, MAX_PAGE } from "../../domain/Events.ts"
 import { LocalRelay } from "../../domain/GateStatus.ts"
 import { StoreUnavailable } from "../../domain/GateStore.ts"
+import { unhurried, WRITING } from "../../domain/unhurried.ts"
 import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import { dismissRow } from "./dismissStatement.ts"
@@ -19,7 +20,6 @@ import {
 } from "./redriveStatement.ts"
 import { showRow } from "./showStatement.ts"
 import { recentClaimRows } from "./statusStatement.ts"
-import { unhurried, WRITING } from "./unhurried.ts"
 
 /** Rows of one commit of a bulk act. */
 const BATCH = 50

@@ -1,4 +1,5 @@
 import { Effect, Result } from "effect"
+import { unhurried, WRITING } from "../../domain/unhurried.ts"
 import { Custody } from "../crypto/Custody.ts"
 import { Database } from "./Database.ts"
 import {
@@ -8,7 +9,6 @@ import {
   replaceBodies,
   type SealedRow
 } from "./rotateStatements.ts"
-import { unhurried, WRITING } from "./unhurried.ts"
 
 export interface RotationSummary {
   /** Bodies that were looked at. */

@@ -26,6 +26,12 @@ describe("bodies are deflated by one engine", () => {
     assert.isBelow(first.length, 100)
   })
 
+  it("into one output, on both runtimes: the engine is what we know", () => {
+    const [first, second] = [deflate(text(1_500)), deflate(text(4_096))]
+    assert.strictEqual(first.buffer, second.buffer)
+    assert.deepStrictEqual([first.byteOffset, second.byteOffset], [0, 0])
+  })
+
   it("takes bytes that lie within others", () => {
     const whole = randomBytes(3_000)
     const part = new Uint8Array(whole.buffer, whole.byteOffset + 500, 1_000)

@@ -1,6 +1,6 @@
 import { Clock, Effect } from "effect"
 
-/** Rests after a batch that writes, which those who post feel most. */
+/** Times that a batch took: so long is the rest after one that writes, which those who post feel most. */
 export const WRITING = 3
 
 /**
