@@ -6,9 +6,8 @@ import {
   type KeyObject,
   randomBytes
 } from "node:crypto"
-import { inflateRawSync } from "node:zlib"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
-import { deflate } from "./deflate.ts"
+import { deflate, inflate } from "./deflate.ts"
 
 /** A body as it is stored: salt, nonce, ciphertext and tag in one. */
 export interface Sealed {
@@ -48,8 +47,6 @@ const TAG = 16
 /** Bodies are deflated before they are sealed: less WAL than the time is worth. Those of version 1 were not. */
 const DEFLATED = "oncegate payload v2"
 const PLAIN = "oncegate payload v1"
-/** More than any body that was ever taken in. */
-const INFLATE = { maxOutputLength: 64 * 1_048_576 }
 
 /** A blob moved to another row does not open there. */
 const bound = (provider: string, dedupKey: string) => Buffer.from(`${provider}\n${dedupKey}`, "utf8")
@@ -96,7 +93,7 @@ export const make = (keys: readonly [MasterKey, ...Array<MasterKey>]) => {
       return Effect.try({
         try: () => {
           try {
-            return inflateRawSync(unsealed(master, aad, bytes, DEFLATED), INFLATE)
+            return Buffer.from(inflate(unsealed(master, aad, bytes, DEFLATED)))
           } catch {
             return unsealed(master, aad, bytes, PLAIN)
           }

@@ -1,16 +1,22 @@
-import { constants, createDeflateRaw, deflateRawSync } from "node:zlib"
+import { constants, createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync } from "node:zlib"
 
 /** JSON repeats itself within a few kilobytes; a greater window, and greater tables, cost time to set up. */
 const SETTINGS = { level: 3, windowBits: 12, memLevel: 5 }
+/** More than any body that was ever taken in. */
+const INFLATED = { maxOutputLength: 64 * 1_048_576 }
 /** Room for what comes of a usual body; greater ones go the ordinary way. */
 const ROOM = 65_536
 
+type Way = (bytes: Uint8Array) => Buffer
+
 /** Room for the result, a piece at a time: zlib takes all of a piece from the system, whatever comes of it. */
 const pieceOf = (body: Uint8Array) => Math.min(Math.max(1_024, body.length >> 1), ROOM)
-const ordinary = (body: Uint8Array) => deflateRawSync(body, { ...SETTINGS, chunkSize: pieceOf(body) })
+const deflateOnce: Way = (body) => deflateRawSync(body, { ...SETTINGS, chunkSize: pieceOf(body) })
+const inflateOnce: Way = (bytes) => inflateRawSync(bytes, INFLATED)
 
 /** What stands behind Node's streams of zlib since version 8, undocumented. */
 interface Stream {
+  readonly on: (event: "error", listener: () => void) => void
   readonly _handle: {
     readonly reset: () => void
     readonly writeSync: (
@@ -28,34 +34,44 @@ interface Stream {
 }
 
 /** One engine for all bodies; fails where this runtime has none of this shape. */
-const reusing = () => {
-  const stream = createDeflateRaw(SETTINGS) as unknown as Stream
+const reusing = (stream: Stream, once: Way): Way => {
   const output = Buffer.allocUnsafeSlow(ROOM)
-  return (body: Uint8Array): Buffer => {
+  // Bytes that mean nothing end the engine; from then on each goes the ordinary way, which says what is wrong with them.
+  stream.on("error", () => {})
+  return (bytes) => {
     const { _handle: engine, _writeState: left } = stream
-    if (engine === null || body.length > ROOM) return ordinary(body)
+    if (engine === null || bytes.length > ROOM) return once(bytes)
     engine.reset()
-    engine.writeSync(constants.Z_FINISH, body, 0, body.length, output, 0, ROOM)
+    left[0] = 0
+    engine.writeSync(constants.Z_FINISH, bytes, 0, bytes.length, output, 0, ROOM)
     // Nothing left to read and room left to write: this was the end.
-    return left[0]! > 0 && left[1] === 0 ? output.subarray(0, ROOM - left[0]!) : ordinary(body)
+    return left[0]! > 0 && left[1] === 0 ? output.subarray(0, ROOM - left[0]!) : once(bytes)
   }
 }
 
 const SAMPLE = Buffer.from("deflated ".repeat(99))
-const isRight = (one: (body: Uint8Array) => Buffer) => {
+const isRight = (one: Way, once: Way, sample: Buffer) => {
   try {
     // Twice: the second must know nothing of the first.
-    return [0, 1].every(() => one(SAMPLE).equals(ordinary(SAMPLE)))
+    return [0, 1].every(() => one(sample).equals(once(sample)))
   } catch {
     return false
   }
 }
 
-const reused = reusing()
 /**
- * Deflates without a header. What is returned holds until the next call.
+ * One engine, where it does what the documented call does.
  *
- * `deflateRawSync` makes an engine and a stream for each call, which V8's short collections do not take away (ADR 49): with
- * one engine it takes half the time. Where the runtime's engine is not what we know, it is `deflateRawSync`.
+ * `deflateRawSync` and `inflateRawSync` make an engine and a stream for each call, which V8's short collections do not take
+ * away (ADR 49): with one engine it takes half the time.
  */
-export const deflate = isRight(reused) ? reused : ordinary
+const way = (stream: unknown, once: Way, sample: Buffer): Way => {
+  const reused = reusing(stream as Stream, once)
+  return isRight(reused, once, sample) ? reused : once
+}
+
+/** Deflates without a header. What is returned holds until the next call. */
+export const deflate = way(createDeflateRaw(SETTINGS), deflateOnce, SAMPLE)
+
+/** Inflates what `deflate` made, which a seal has proven. What is returned holds until the next call. */
+export const inflate = way(createInflateRaw(), inflateOnce, deflateOnce(SAMPLE))

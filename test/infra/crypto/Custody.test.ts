@@ -17,6 +17,15 @@ describe("custody", () => {
     })
   )
 
+  it.effect("what was opened stays what it was, whatever is opened after it", () =>
+    Effect.gen(function* () {
+      const bodies = [body, Buffer.from(body.toString().replaceAll("a.example", "b.example"))]
+      const sealed = bodies.map((one) => custody.seal("paypal", "ev_1", one))
+      const opened = yield* Effect.forEach(sealed, (one) => custody.open("paypal", "ev_1", one))
+      assert.deepStrictEqual(opened.map(String), bodies.map(String))
+    })
+  )
+
   it("keeps less than it was given where a body repeats itself, and nothing of it in the clear", () => {
     const { bytes } = custody.seal("paypal", "ev_1", body)
     assert.isBelow(bytes.length, body.length / 2)

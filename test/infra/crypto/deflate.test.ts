@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto"
-import { inflateRawSync } from "node:zlib"
+import { deflateRawSync, inflateRawSync } from "node:zlib"
 import { assert, describe, it } from "@effect/vitest"
-import { deflate } from "../../../src/infra/crypto/deflate.ts"
+import { deflate, inflate } from "../../../src/infra/crypto/deflate.ts"
 
 const text = (length: number) =>
   Buffer.from('{"amount":"10.00","id":"'.repeat(length / 20)).subarray(0, length)
@@ -15,8 +15,10 @@ describe("bodies are deflated by one engine", () => {
       ...sizes.map((size) => randomBytes(size)),
       ...sizes.map(text).reverse()
     ]
-    for (const body of bodies)
+    for (const body of bodies) {
       assert.isTrue(inflateRawSync(deflate(body)).equals(body), `${body.length} bytes`)
+      assert.isTrue(inflate(deflate(body)).equals(body), `${body.length} bytes`)
+    }
   })
 
   it("the same whether or not others went before", () => {
@@ -30,6 +32,16 @@ describe("bodies are deflated by one engine", () => {
     const [first, second] = [deflate(text(1_500)), deflate(text(4_096))]
     assert.strictEqual(first.buffer, second.buffer)
     assert.deepStrictEqual([first.byteOffset, second.byteOffset], [0, 0])
+    const [third, fourth] = [text(1_500), text(4_096)].map((body) => inflate(deflateRawSync(body)))
+    assert.strictEqual(third!.buffer, fourth!.buffer)
+  })
+
+  it("and what was never deflated is refused, and spoils nothing that comes after it", () => {
+    for (const _ of [0, 1]) {
+      assert.isTrue(inflate(deflate(text(1_500))).equals(text(1_500)))
+      assert.throws(() => inflate(Buffer.from("ffffffffffff", "hex")), /invalid block type/)
+    }
+    assert.isTrue(inflate(deflate(text(4_096))).equals(text(4_096)))
   })
 
   it("takes bytes that lie within others", () => {
