@@ -3,7 +3,7 @@ import { alarm } from "./Alarm.ts"
 import { fail } from "./fail.ts"
 import { type Claim, type DueEvent, GateStore, type Lane } from "./GateStore.ts"
 import { ProcessFailed, type Provider, Providers } from "./Provider.ts"
-import { WRITING } from "./unhurried.ts"
+import { RESTS } from "./unhurried.ts"
 import { Workers } from "./Workers.ts"
 
 export interface RescuerOptions {
@@ -87,7 +87,7 @@ export const layer = (options: RescuerOptions) =>
             yield* Effect.sleep((options.pollMs / (isPaced ? 2 : 1)) * (0.75 + (yield* Random.next) / 2))
           else if (lane !== "rescue")
             yield* Effect.sleep(
-              Math.min(options.pollMs, Math.max(options.pollMs / 20, WRITING * Duration.toMillis(took)))
+              Math.min(options.pollMs, Math.max(options.pollMs / 20, RESTS * Duration.toMillis(took)))
             )
         })
         return yield* look.pipe(

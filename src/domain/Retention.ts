@@ -2,7 +2,7 @@ import { Clock, Context, Effect, Layer, Random, Schedule } from "effect"
 import { alarm } from "./Alarm.ts"
 import type { StoreUnavailable } from "./GateStore.ts"
 import { RetentionStore, type Swept } from "./RetentionStore.ts"
-import { WRITING } from "./unhurried.ts"
+import { RESTS } from "./unhurried.ts"
 
 export interface RetentionOptions {
   /** Of a body after its event is done, milliseconds. */
@@ -39,7 +39,7 @@ const drain = (batch: Effect.Effect<Swept, StoreUnavailable>, pauseMs: number) =
       const swept = yield* batch
       deleted += swept.deleted
       if (!swept.more) return deleted
-      yield* Effect.sleep(Math.max(pauseMs, WRITING * ((yield* Clock.currentTimeMillis) - begun)))
+      yield* Effect.sleep(Math.max(pauseMs, RESTS * ((yield* Clock.currentTimeMillis) - begun)))
     }
   })
 

@@ -1,16 +1,16 @@
 import { Clock, Effect } from "effect"
 
-/** Times that a batch took: so long is the rest after one that writes, which those who post feel most. */
-export const WRITING = 3
+/** So many times as long as a batch of upkeep took is the rest after it. */
+export const RESTS = 3
 
 /**
- * Runs a batch of upkeep, then rests for as long as it took, or that many times: webhooks have at least half of the
+ * Runs a batch of upkeep, then rests three times as long as it took: webhooks have at least three quarters of the
  * machine, and wait for one batch at most.
  */
-export const unhurried = <A, E, R>(batch: Effect.Effect<A, E, R>, rests = 1) =>
+export const unhurried = <A, E, R>(batch: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const begun = yield* Clock.currentTimeMillis
     const result = yield* batch
-    yield* Effect.sleep(rests * ((yield* Clock.currentTimeMillis) - begun))
+    yield* Effect.sleep(RESTS * ((yield* Clock.currentTimeMillis) - begun))
     return result
   })

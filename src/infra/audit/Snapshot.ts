@@ -3,8 +3,8 @@ import { unhurried } from "../../domain/unhurried.ts"
 import { type Connection, Database } from "../postgres/Database.ts"
 import type { DatabaseError } from "../postgres/DatabaseError.ts"
 
-/** Rows that are in memory at once. */
-const PAGE = 400
+/** Rows that are in memory at once, and for which whoever posts may have to wait. */
+const PAGE = 100
 
 /** One consistent view of the database, read through cursors. */
 export interface Snapshot {

@@ -3,7 +3,7 @@ import type { EventName } from "../../domain/Events.ts"
 import { type Act, ActRefused, CursorInvalid, EventMissing, Events, MAX_PAGE } from "../../domain/Events.ts"
 import { LocalRelay } from "../../domain/GateStatus.ts"
 import { StoreUnavailable } from "../../domain/GateStore.ts"
-import { unhurried, WRITING } from "../../domain/unhurried.ts"
+import { unhurried } from "../../domain/unhurried.ts"
 import { Database } from "./Database.ts"
 import type { DatabaseError } from "./DatabaseError.ts"
 import { dismissRow } from "./dismissStatement.ts"
@@ -108,8 +108,7 @@ const make = Effect.gen(function* () {
       for (let at = 0; at < names.length; at += BATCH) {
         const batch = names.slice(at, at + BATCH)
         redriven += yield* unhurried(
-          unavailable(raised(repeated(redriveRows(claims, filter.state, batch, by)))),
-          WRITING
+          unavailable(raised(repeated(redriveRows(claims, filter.state, batch, by))))
         )
       }
       const last = names.length === RUN ? names.at(-1) : undefined

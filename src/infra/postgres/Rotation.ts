@@ -1,5 +1,5 @@
 import { Effect, Result } from "effect"
-import { unhurried, WRITING } from "../../domain/unhurried.ts"
+import { unhurried } from "../../domain/unhurried.ts"
 import { Custody } from "../crypto/Custody.ts"
 import { Database } from "./Database.ts"
 import {
@@ -48,8 +48,7 @@ export const rotate = Effect.fnUntraced(function* (
       else if (opened.failure._tag === "MasterKeyMissing") missing[key_id] = (missing[key_id] ?? 0) + 1
       else done = { ...done, broken: done.broken + 1 }
     }
-    const replaced =
-      resealed.length === 0 ? 0 : yield* unhurried(replaceBodies(claims, keyId, resealed), WRITING)
+    const replaced = resealed.length === 0 ? 0 : yield* unhurried(replaceBodies(claims, keyId, resealed))
     done = {
       ...done,
       seen: done.seen + rows.length,
