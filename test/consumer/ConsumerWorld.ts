@@ -130,7 +130,18 @@ export const openWorld = async () => {
         Array<{ event_id: string; payment: string; n: number }>
       >`SELECT event_id, payment, n FROM effects ORDER BY at`,
     committed: async () => {
-      const [found] = await admin.fetchOffsets({ groupId, topics: [topic] })
+      // A broker that has yet to read the group's offsets says so, and means: later.
+      const [found] = await waitFor(
+        "offsets",
+        () =>
+          admin
+            .fetchOffsets({ groupId, topics: [topic] })
+            .catch((error: { readonly retriable?: boolean }) => {
+              if (error.retriable !== true) throw error
+              return []
+            }),
+        (topics) => topics.length > 0
+      )
       return found!.partitions.map(({ offset }) => Math.max(0, Number(offset))).reduce((a, b) => a + b, 0)
     },
     /** All records of a topic, once `enough` are there. */

@@ -46,6 +46,8 @@ const looksOf = Effect.fnUntraced(function* (took: ReadonlyArray<number>, ms: nu
       )
     )
   )
+  // A take is not interrupted: should one still be under way at the end, it ends first.
+  yield* Effect.addFinalizer(() => TestClock.adjust(1_000))
   yield* TestClock.adjust(ms)
   return looks
 })
