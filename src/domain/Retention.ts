@@ -1,4 +1,4 @@
-import { Clock, Context, Effect, Layer, Random, Schedule } from "effect"
+import { Context, Duration, Effect, Layer, Random, Schedule } from "effect"
 import { alarm } from "./Alarm.ts"
 import type { StoreUnavailable } from "./GateStore.ts"
 import { RetentionStore, type Swept } from "./RetentionStore.ts"
@@ -35,11 +35,10 @@ const drain = (batch: Effect.Effect<Swept, StoreUnavailable>, pauseMs: number) =
   Effect.gen(function* () {
     let deleted = 0
     while (true) {
-      const begun = yield* Clock.currentTimeMillis
-      const swept = yield* batch
+      const [took, swept] = yield* Effect.timed(batch)
       deleted += swept.deleted
       if (!swept.more) return deleted
-      yield* Effect.sleep(Math.max(pauseMs, RESTS * ((yield* Clock.currentTimeMillis) - begun)))
+      yield* Effect.sleep(Math.max(pauseMs, RESTS * Duration.toMillis(took)))
     }
   })
 

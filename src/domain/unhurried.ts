@@ -1,4 +1,4 @@
-import { Clock, Effect } from "effect"
+import { Duration, Effect } from "effect"
 
 /** So many times as long as a batch of upkeep took is the rest after it. */
 export const RESTS = 3
@@ -9,8 +9,7 @@ export const RESTS = 3
  */
 export const unhurried = <A, E, R>(batch: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
-    const begun = yield* Clock.currentTimeMillis
-    const result = yield* batch
-    yield* Effect.sleep(RESTS * ((yield* Clock.currentTimeMillis) - begun))
+    const [took, result] = yield* Effect.timed(batch)
+    yield* Effect.sleep(RESTS * Duration.toMillis(took))
     return result
   })

@@ -42,6 +42,7 @@ const reusing = (stream: Stream, once: Way): Way => {
     const { _handle: engine, _writeState: left } = stream
     if (engine === null || bytes.length > ROOM) return once(bytes)
     engine.reset()
+    // An engine that fails writes nothing here: it would be what it said of the bytes before.
     left[0] = 0
     engine.writeSync(constants.Z_FINISH, bytes, 0, bytes.length, output, 0, ROOM)
     // Nothing left to read and room left to write: this was the end.
