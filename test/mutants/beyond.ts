@@ -13,6 +13,7 @@ const START = "test/cli/start.test.ts"
 const SESSIONS = "test/infra/postgres/Database.test.ts"
 const SETTLED = "test/infra/postgres/Settled.test.ts"
 const FENCE = "test/infra/kafka/Fence.test.ts"
+const UNENDED = "test/infra/kafka/Unended.test.ts"
 const TROUBLE = "test/infra/kafka/RelayTrouble.test.ts"
 const BAD = "test/e2e/BadInputs.test.ts"
 
@@ -372,5 +373,26 @@ export const beyond: ReadonlyArray<Mutant> = [
       "test/domain/Rescuer.test.ts",
       "is looked at again at once for dead workers, and after a rest that grows with the load for failures"
     ]
+  ),
+  mutant(
+    "unended-not-looked-for",
+    "a relay takes over without a look for transactions that Kafka forgot to end",
+    "src/infra/kafka/Producer.ts",
+    ["onUnended === undefined ? new Map()", "onUnended !== null ? new Map()"],
+    [UNENDED, "and had acknowledged: the next relay commits it"]
+  ),
+  mutant(
+    "unended-believed",
+    "what Kafka forgot to end is committed, acknowledged or not",
+    "src/infra/kafka/settle.ts",
+    ["if (!wasAcknowledged) return yield*", "if (confirmed === null) return yield*"],
+    [UNENDED, "and of which half was sent: refused, and a rebase publishes nothing twice"]
+  ),
+  mutant(
+    "unended-left-by-a-rebase",
+    "a rebase compares the log with topics in which a transaction hangs, and ends it unseen",
+    "src/infra/rebase/Rebase.ts",
+    ["fence(kafka, admin, names, { onUnended }))", "onUnended && fence(kafka, admin, names))"],
+    [UNENDED, "and of which half was sent: refused, and a rebase publishes nothing twice"]
   )
 ]

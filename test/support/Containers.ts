@@ -10,7 +10,7 @@ import { clusterAt, newClusterId } from "../../src/infra/embedded/KafkaCluster.t
 import { settings } from "../../src/infra/embedded/KafkaContainer.ts"
 
 const POSTGRES_IMAGE = process.env.ONCEGATE_TEST_POSTGRES_IMAGE ?? "postgres:18"
-export const KAFKA_IMAGE = process.env.ONCEGATE_TEST_KAFKA_IMAGE ?? "apache/kafka:4.3.1"
+export const KAFKA_IMAGE = process.env.ONCEGATE_TEST_KAFKA_IMAGE ?? "apache/kafka:4.2.2"
 
 /** For a daemon without a bridge of its own: `host` lets containers use this machine's network. */
 const NETWORK = process.env.ONCEGATE_TEST_DOCKER_NETWORK

@@ -4,7 +4,7 @@ import { type Duration, Effect } from "effect"
 import { freePort } from "./FreePort.ts"
 import { runCommand } from "./RunCommand.ts"
 
-const OFFICIAL_IMAGE = "apache/kafka:4.3.1"
+const OFFICIAL_IMAGE = "apache/kafka:4.2.2"
 const DATA = "/var/lib/kafka/data"
 
 /** The image to run; `ONCEGATE_KAFKA_IMAGE` names another, which must understand the official one's variables. */

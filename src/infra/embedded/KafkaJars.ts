@@ -10,7 +10,7 @@ import { isRunning, stop } from "./LocalProcess.ts"
 import { makeFolder } from "./OwnedFolder.ts"
 import { runCommand } from "./RunCommand.ts"
 
-const VERSION = "4.3.1"
+const VERSION = "4.2.2"
 const JAVA_AT_LEAST = 17
 const POM = fileURLToPath(new URL("../../../ops/kafka/pom.xml", import.meta.url))
 

@@ -55,6 +55,8 @@ const HINTS: Readonly<Record<string, string>> = {
   ),
   TLS_UNKNOWN_AUTHORITY:
     "the certificate of a broker is of an unknown authority; KAFKA_CA_FILE names a file with the right one",
+  TRANSACTION_HANGS:
+    "a transaction in our topics is not of our producer, and never ended: `kafka-transactions.sh find-hanging` names it, `abort` ends it",
   TOPIC_REPLACED: "a topic was deleted and made anew: what was published to it is gone",
   TLS_WRONG_HOST:
     "the certificate of a broker is for another host than KAFKA_BROKERS, or the broker itself, names",

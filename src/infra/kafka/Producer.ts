@@ -4,7 +4,8 @@ import type { Admin, Kafka, Producer as KafkajsProducer, RecordMetadata, TopicMe
 import { Failpoints, failpointPromise } from "../../domain/Failpoint.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { attempt, KafkaFailed } from "./KafkaFailed.ts"
-import { partitionName, type TopicEnds } from "./TopicEnds.ts"
+import { joining } from "./KafkajsTransactions.ts"
+import { byTopic, partitionName, readUnended, type TopicEnds } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
 
 /** Time for one transaction, retries included; the broker aborts it a little later by itself. */
@@ -109,7 +110,8 @@ const transact = (
   producer: KafkajsProducer,
   messages: ReadonlyArray<TopicMessages>,
   commit: ReturnType<typeof offsets>,
-  ends: TopicEnds
+  ends: TopicEnds,
+  unended: TopicEnds = new Map()
 ) =>
   Effect.flatMap(Failpoints, (act) =>
     attempt("publish", PUBLISH_MS, async () => {
@@ -119,21 +121,28 @@ const transact = (
         checkAnswers(messages, await transaction.sendBatch({ acks: -1, topicMessages: [...messages] }), ends)
         await failpointPromise(act, "relay.sent")
       }
-      await transaction.sendOffsets(commit)
+      await joining(byTopic(unended), () => transaction.sendOffsets(commit))
       if (messages.length > 0) await failpointPromise(act, "relay.offsets")
       await transaction.commit()
     })
   )
 
-/**
- * Connects a new producer and fences: whatever an earlier one has under way is committed or aborted when this returns.
- * `ends`, where it is given, is kept as records are written.
- */
-export const fence = Effect.fnUntraced(function* (
+export interface FenceOptions<E> {
+  /** Kept as records are written. */
+  readonly ends?: TopicEnds
+  /**
+   * Decides about transactions of an earlier producer that Kafka forgot to end: succeeds, and they are committed; or
+   * fails, and all stays as it is. Not asked for, nobody looks.
+   */
+  readonly onUnended?: (unended: TopicEnds) => Effect.Effect<void, E>
+}
+
+/** Connects a new producer and fences: whatever an earlier one has under way is committed or aborted when this returns. */
+export const fence = Effect.fnUntraced(function* <E = never>(
   kafka: Kafka,
   admin: Admin,
   names: TopicNames,
-  ends: TopicEnds = new Map()
+  { ends = new Map(), onUnended }: FenceOptions<E> = {}
 ) {
   const producer = yield* Effect.acquireRelease(
     Effect.sync(() =>
@@ -156,9 +165,14 @@ export const fence = Effect.fnUntraced(function* (
   yield* attempt("fence.connect", CALL_MS, () => producer.connect())
   // An empty transaction asks for a new epoch, which waits until the predecessor's transaction is over.
   yield* attempt("fence", CALL_MS, async () => (await producer.transaction()).abort())
-  // Same group, so same log of offsets: where this can be read, everything before it can.
+  const unended = onUnended === undefined ? new Map() : yield* readUnended(admin, names)
+  if (unended.size > 0) yield* onUnended!(unended)
+  // Same group, so same log of offsets: where this can be read, everything before it can. And same producer id, so what
+  // was not ended is ended by this.
   const barrier = randomUUID()
-  yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }), ends)
+  yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }), ends, unended)
+  if (unended.size > 0 && (yield* readUnended(admin, names)).size > 0)
+    return yield* new KafkaFailed({ operation: "fence", code: "TRANSACTION_HANGS", refused: true })
   return {
     checkpoint: settledCheckpoint(admin, names, barrier),
     publish: (messages, id) => transact(producer, messages, offsets(names, CHECKPOINT, id), ends)

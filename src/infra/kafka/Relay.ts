@@ -10,7 +10,7 @@ import * as KafkaClient from "./KafkaClient.ts"
 import { hintOf, type KafkaFailed } from "./KafkaFailed.ts"
 import { connectAdmin } from "./Producer.ts"
 import { makeCell, type RelayState, type RelayStatus } from "./RelayStatus.ts"
-import { settle } from "./settle.ts"
+import { type Acknowledged, settle } from "./settle.ts"
 import { ensure, type Finding, namesOf } from "./Topics.ts"
 import type { CheckpointRefused } from "./Verdict.ts"
 
@@ -134,6 +134,7 @@ const make = Effect.fnUntraced(function* (options: RelayOptions) {
     | { readonly sinceMs: number; readonly causes: Set<string>; readonly alarms: Set<string> }
     | undefined
   let backoffMs = pace.backoffMs[0]
+  let acknowledged: Acknowledged | undefined
 
   const onHealthy = Effect.suspend(() => {
     backoffMs = pace.backoffMs[0]
@@ -160,9 +161,27 @@ const make = Effect.fnUntraced(function* (options: RelayOptions) {
           yield* Effect.forEach(findings, warnOf, { discard: true })
         status.set({ clusterId, findings })
         const { patienceMs } = pace
-        const settled = yield* settle(leader, { kafka, admin, names, clusterId, patienceMs })
+        const settled = yield* settle(leader, {
+          kafka,
+          admin,
+          names,
+          clusterId,
+          patienceMs,
+          acknowledged
+        })
         status.set({ state: "active", reason: null })
-        return yield* copy(leader, settled, { names, clusterId, partitions, pace, signal, status, onHealthy })
+        return yield* copy(leader, settled, {
+          names,
+          clusterId,
+          partitions,
+          pace,
+          signal,
+          status,
+          onHealthy,
+          onAcknowledged: (batch) => {
+            acknowledged = batch
+          }
+        })
       })
       return yield* Effect.raceFirst(leader.lost, lead)
     })

@@ -20,6 +20,7 @@ export class CheckpointRefused extends Schema.TaggedError<CheckpointRefused>()("
     "histories_differ",
     "offset_gone",
     "records_gone",
+    "transaction_hangs",
     "rebase_unfinished",
     "dump_of_other_server"
   ]),
@@ -44,6 +45,13 @@ const name = (id: BatchId | undefined) => (id === undefined ? "none" : `batch ${
 /** How each explanation ends. */
 export const MEND =
   "The gate goes on and everything waits in the log. `oncegate relay rebase` mends this: it first shows what each choice would publish or leave out."
+
+/** Partitions whose records no reader gets to see. */
+export const transactionHangs = (partitions: number) =>
+  new CheckpointRefused({
+    reason: "transaction_hangs",
+    explanation: `Kafka has not ended a transaction in ${partitions} partitions of our topics, and believes that it has: their consumers stand still before it. Kafka 4.3.0 to 4.4.0 do so where a broker is killed (KAFKA-20734). ${MEND}`
+  })
 
 /** The nonce in Kafka while a rebase is under way: no row of Postgres has it, so every relay refuses it. */
 export const rebaseNonce = (uuid: string) => `rebase-${uuid}`

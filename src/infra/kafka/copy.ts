@@ -12,7 +12,7 @@ import type { PartitionCounts } from "./Messages.ts"
 import { toRecord } from "./Records.ts"
 import { countPublished, gaugeLag } from "./RelayMetrics.ts"
 import type { StatusCell } from "./RelayStatus.ts"
-import type { Settled } from "./settle.ts"
+import type { Acknowledged, Settled } from "./settle.ts"
 import { reachedOf } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
 
@@ -49,6 +49,7 @@ export interface CopyOptions {
   readonly pace: Pace
   readonly signal: LogSignal["Service"]
   readonly status: StatusCell
+  readonly onAcknowledged: (batch: Acknowledged) => void
   /** Called once everything works. */
   readonly onHealthy: Effect.Effect<void>
 }
@@ -111,6 +112,7 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
         const published = Effect.tap(committed, () =>
           Effect.sync(() => {
             last = id
+            options.onAcknowledged({ ...id, ends: new Map(settled.ends) })
             unconfirmed = { ...id, reached: reachedOf(settled.ends, options.names) }
             recommit = false
             const { transactions, position } = status.get()

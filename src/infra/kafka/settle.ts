@@ -9,7 +9,7 @@ import { holdsNewest, replacedForGood } from "./Evidence.ts"
 import { type FencedProducer, fence, peek } from "./Producer.ts"
 import { reachedOf, readEnds, type TopicEnds } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
-import { CheckpointRefused, judge, MEND } from "./Verdict.ts"
+import { CheckpointRefused, judge, MEND, transactionHangs } from "./Verdict.ts"
 
 /** Where a relay begins once both halves of the checkpoint agree. */
 export interface Settled {
@@ -22,11 +22,17 @@ export interface Settled {
   readonly recommit: boolean
 }
 
+/** The last batch that Kafka acknowledged to this process, and where the partitions ended with it. */
+export interface Acknowledged extends BatchId {
+  readonly ends: TopicEnds
+}
+
 export interface SettleOptions {
   readonly kafka: Kafka
   readonly admin: Admin
   readonly names: TopicNames
   readonly clusterId: string
+  readonly acknowledged: Acknowledged | undefined
   /** How long a disagreement is looked at again before it is believed: a broker just restarted can answer an old offset. */
   readonly patienceMs: number
 }
@@ -36,7 +42,7 @@ const KAFKA_SEEMS_BEHIND: ReadonlySet<CheckpointRefused["reason"]> = new Set(["k
 
 /** Finds out where to go on, or refuses. Needs the lock; on return every earlier relay is fenced off in Kafka too. */
 export const settle = Effect.fnUntraced(function* (leader: Leadership, options: SettleOptions) {
-  const { kafka, admin, names, clusterId } = options
+  const { acknowledged, kafka, admin, names, clusterId } = options
   const judged = <E>(last: Effect.Effect<BatchId | undefined, E>) =>
     Effect.gen(function* () {
       const kafkaHas = yield* last
@@ -59,8 +65,22 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
         Effect.annotateLogs({ event: "RELAY_CHECKPOINT_DOUBTED", reason: error.message })
       )
   )
+  // What was acknowledged is to be committed. Of a batch that was not, one part may be aborted already: only what the
+  // topics hold tells, and a rebase reads it.
+  const onUnended = Effect.fnUntraced(function* (unended: TopicEnds) {
+    const { confirmed, open } = yield* read(leader)
+    const wasAcknowledged =
+      open === undefined
+        ? confirmed !== undefined
+        : acknowledged?.nonce === confirmed?.nonce &&
+          [...unended].every(([partition, end]) => end <= (acknowledged?.ends.get(partition) ?? -1n))
+    if (!wasAcknowledged) return yield* transactionHangs(unended.size)
+    yield* Effect.logWarning(
+      `Kafka had not ended an acknowledged transaction in ${unended.size} partitions: it is committed now`
+    ).pipe(Effect.annotateLogs({ event: "RELAY_TRANSACTION_ENDED", partitions: unended.size }))
+  })
   const ends: TopicEnds = new Map()
-  const producer = yield* fence(kafka, admin, names, ends)
+  const producer = yield* fence(kafka, admin, names, { ends, onUnended })
   yield* failpoint("relay.fenced")
   const verdict = yield* judged(producer.checkpoint)
 

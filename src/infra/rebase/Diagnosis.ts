@@ -1,9 +1,9 @@
 import { Effect, Result } from "effect"
 import type { Admin } from "kafkajs"
 import { holdsNewest, replacedForGood } from "../kafka/Evidence.ts"
-import { reachedOf, readEnds } from "../kafka/TopicEnds.ts"
+import { reachedOf, readEnds, readUnended } from "../kafka/TopicEnds.ts"
 import type { TopicNames } from "../kafka/Topics.ts"
-import { CheckpointRefused, judge } from "../kafka/Verdict.ts"
+import { CheckpointRefused, judge, transactionHangs } from "../kafka/Verdict.ts"
 import type { Connection } from "../postgres/Database.ts"
 import { isAheadOfServer, origin } from "../postgres/LogReader.ts"
 import { type BatchId, read, type Standing } from "../postgres/RelayCheckpoint.ts"
@@ -30,6 +30,9 @@ export const diagnose = Effect.fnUntraced(function* (
   const known = standing.open ?? standing.confirmed
   const dumped = yield* isAheadOfServer(connection, known?.place ?? origin)
   const refusal = yield* Effect.gen(function* () {
+    // First: until it is ended, Kafka's half of the checkpoint may be behind too.
+    const unended = found.isMade ? (yield* readUnended(admin, names)).size : 0
+    if (unended > 0) return transactionHangs(unended)
     if (Result.isFailure(verdict)) return verdict.failure
     const { success } = verdict
     if (dumped)

@@ -2,20 +2,26 @@ import { Effect, Scope } from "effect"
 import type { TopicMessages } from "kafkajs"
 import { KafkaFailed } from "../kafka/KafkaFailed.ts"
 import type { FencedProducer } from "../kafka/Producer.ts"
+import type { TopicEnds } from "../kafka/TopicEnds.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 
 const TRIES = 30
 const PAUSE_MS = 500
+/** Of what we sent ourselves, a part may be aborted: the topics must be read again. */
+const HANGS = "TRANSACTION_HANGS"
 
 /**
  * A producer that outlives failures. A transaction whose reply is lost is committed or not: its successor ends what is
  * under way, and the offset, which every transaction moves, tells. So nothing is sent twice, and no topic is read again.
  */
 export const make = Effect.fnUntraced(function* (
-  fence: Effect.Effect<FencedProducer, KafkaFailed, Scope.Scope>
+  fence: (
+    onUnended: (unended: TopicEnds) => Effect.Effect<void, KafkaFailed>
+  ) => Effect.Effect<FencedProducer, KafkaFailed, Scope.Scope>
 ) {
   const scope = yield* Effect.scope
-  let producer = yield* fence
+  // What the topics hold is read after this: whatever becomes of it, it is seen.
+  let producer = yield* fence(() => Effect.void)
   let last = yield* producer.checkpoint
 
   const publish = (messages: ReadonlyArray<TopicMessages>, id: BatchId) =>
@@ -25,7 +31,9 @@ export const make = Effect.fnUntraced(function* (
         const outcome = yield* Effect.result(
           Effect.gen(function* () {
             if (failed !== undefined) {
-              producer = yield* fence
+              producer = yield* fence(
+                () => new KafkaFailed({ operation: "rebase", code: HANGS, refused: false })
+              )
               const found = yield* producer.checkpoint
               if (found?.batch === id.batch && found.nonce === id.nonce) return
               if (found?.batch !== last?.batch || found?.nonce !== last?.nonce)
@@ -43,7 +51,7 @@ export const make = Effect.fnUntraced(function* (
           return
         }
         failed = outcome.failure
-        if (failed.refused) break
+        if (failed.refused || failed.code === HANGS) break
         yield* Effect.sleep(PAUSE_MS)
       }
       return yield* failed!

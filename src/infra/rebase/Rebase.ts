@@ -139,7 +139,7 @@ const rebase = Effect.fnUntraced(function* (
   const { admin, kafka, names } = reached
   const { startAt } = options
   const connection = yield* longSession()
-  const producer = yield* PatientProducer.make(fence(kafka, admin, names))
+  const producer = yield* PatientProducer.make((onUnended) => fence(kafka, admin, names, { onUnended }))
   const last = producer.last()
   const { confirmed, open } = yield* RelayCheckpoint.read(leader)
   if (yield* isAheadOfServer(leader.connection, origin)) yield* adoptDump(connection)

@@ -1,6 +1,7 @@
 import { Effect, Layer, Logger, ManagedRuntime, References } from "effect"
 import kafkajs from "kafkajs"
 import postgres from "postgres"
+import { Failpoints } from "../../../src/domain/Failpoint.ts"
 import * as Relay from "../../../src/infra/kafka/Relay.ts"
 import type { RelayStatus } from "../../../src/infra/kafka/RelayStatus.ts"
 import { namesOf } from "../../../src/infra/kafka/Topics.ts"
@@ -61,6 +62,7 @@ export const openWorld = async (given?: Pick<Relay.RelayOptions, "brokers" | "sa
       readonly brokers?: ReadonlyArray<string>
       readonly sasl?: Relay.RelayOptions["sasl"]
       readonly url?: string
+      readonly failpoints?: typeof Failpoints.Service
     } = {}
   ): RunningRelay => {
     const runtime = ManagedRuntime.make(
@@ -72,7 +74,7 @@ export const openWorld = async (given?: Pick<Relay.RelayOptions, "brokers" | "sa
         pace: { ...PACE, ...options.pace }
       }).pipe(
         Layer.provideMerge(Layer.merge(databaseLayer(options.url ?? url), LogSignal.layer)),
-        Layer.provideMerge(logsInto(logs))
+        Layer.provideMerge(Layer.merge(logsInto(logs), Layer.succeed(Failpoints, options.failpoints)))
       )
     )
     const ready = runtime.runPromise(Effect.all([Relay.Relay, LogSignal.LogSignal]))
