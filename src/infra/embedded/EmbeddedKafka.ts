@@ -52,7 +52,10 @@ export const start = (options: {
         Effect.mapError(() => `${file} is damaged (remove ${folder} to begin anew)`)
       )
       const brokers = yield* startIn(folder, cluster, "10 minutes").pipe(
-        Effect.mapError((reason) => `${reason} (the data of ${folder} were made with ${cluster.how})`)
+        Effect.mapError(
+          (reason) =>
+            `${reason} (the data of ${folder} were made with ${cluster.how}; those of a Kafka later than ${KafkaJars.VERSION} it cannot read: remove the folder to begin anew)`
+        )
       )
       return { brokers, how: cluster.how }
     }

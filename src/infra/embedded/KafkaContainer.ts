@@ -2,9 +2,10 @@ import { rmSync } from "node:fs"
 import path from "node:path"
 import { type Duration, Effect } from "effect"
 import { freePort } from "./FreePort.ts"
+import { VERSION } from "./KafkaJars.ts"
 import { runCommand } from "./RunCommand.ts"
 
-const OFFICIAL_IMAGE = "apache/kafka:4.2.2"
+const OFFICIAL_IMAGE = `apache/kafka:${VERSION}`
 const DATA = "/var/lib/kafka/data"
 
 /** The image to run; `ONCEGATE_KAFKA_IMAGE` names another, which must understand the official one's variables. */

@@ -10,7 +10,8 @@ import { isRunning, stop } from "./LocalProcess.ts"
 import { makeFolder } from "./OwnedFolder.ts"
 import { runCommand } from "./RunCommand.ts"
 
-const VERSION = "4.2.2"
+/** Not 4.3.0, 4.3.1 or 4.4.0: docs/adr/0050. */
+export const VERSION = "4.2.2"
 const JAVA_AT_LEAST = 17
 const POM = fileURLToPath(new URL("../../../ops/kafka/pom.xml", import.meta.url))
 
