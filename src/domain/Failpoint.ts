@@ -25,8 +25,8 @@ export const names = [
   "relay.confirmed"
 ] as const
 
-/** Steps of what people run beside the gate. */
-export const others = ["rebase.marked", "rebase.published", "rebase.committed"] as const
+/** Steps that few come to: of what people run beside the gate, and of a relay that ends what Kafka did not. */
+export const others = ["rebase.marked", "rebase.published", "rebase.committed", "relay.ending"] as const
 export type FailpointName = (typeof names)[number] | (typeof others)[number]
 
 /** What happens at a failpoint. A test sets it; nothing in the house does. */

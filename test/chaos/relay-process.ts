@@ -20,6 +20,7 @@ await Effect.runPromise(
         transactionMs: 0,
         leaderMs: 20,
         patienceMs: 1000,
+        unendedMs: 2000,
         backoffMs: [20, 300],
         alarmMs: 500,
         recheckMs: 200,

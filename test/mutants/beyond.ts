@@ -378,21 +378,51 @@ export const beyond: ReadonlyArray<Mutant> = [
     "unended-not-looked-for",
     "a relay takes over without a look for transactions that Kafka forgot to end",
     "src/infra/kafka/Producer.ts",
-    ["onUnended === undefined ? new Map()", "onUnended !== null ? new Map()"],
+    ["const unended = yield* look", "const unended: TopicEnds = new Map(look === undefined ? [] : [])"],
     [UNENDED, "and had acknowledged: the next relay commits it"]
   ),
   mutant(
     "unended-believed",
     "what Kafka forgot to end is committed, acknowledged or not",
     "src/infra/kafka/settle.ts",
-    ["if (!wasAcknowledged) return yield*", "if (confirmed === null) return yield*"],
-    [UNENDED, "and of which half was sent: refused, and a rebase publishes nothing twice"]
+    ["return wasAcknowledged ? unended", "return wasAcknowledged !== null ? unended"],
+    [UNENDED, "and of which the offset was not sent: refused, and a rebase publishes nothing twice"]
+  ),
+  mutant(
+    "unended-wherever-it-ends",
+    "a relay that knows of an acknowledgement commits what hangs, also where it is of a later batch",
+    "src/infra/kafka/settle.ts",
+    [
+      "end <= (acknowledged?.ends.get(partition) ?? -1n)",
+      "end <= (acknowledged?.ends.get(partition) ?? -1n) + 99n"
+    ],
+    [UNENDED, "and of which the offset was not sent: refused, and a rebase publishes nothing twice"]
+  ),
+  mutant(
+    "ended-without-a-mark",
+    "what hangs is committed with nothing to tell the next relay that it may have been aborted instead",
+    "src/infra/kafka/settle.ts",
+    [
+      "yield* producer.publish([], { batch: known.batch, nonce: rebaseNonce(randomUUID()) })",
+      "void rebaseNonce"
+    ],
+    [UNENDED, "and whose end is broken off: every relay refuses until a rebase has published it again"]
+  ),
+  mutant(
+    "closed-connections-unseen",
+    "a relay goes on over a new connection as if nothing had been",
+    "src/infra/kafka/copy.ts",
+    ["if (options.connectionsClosed() !== closed)", "if (options.connectionsClosed() < 0)"],
+    [
+      UNENDED,
+      "a transaction that Kafka forgot to end while its relay has nothing to do: seen by a connection that ended"
+    ]
   ),
   mutant(
     "unended-left-by-a-rebase",
-    "a rebase compares the log with topics in which a transaction hangs, and ends it unseen",
+    "a rebase compares the log with topics in which a transaction hangs",
     "src/infra/rebase/Rebase.ts",
-    ["fence(kafka, admin, names, { onUnended }))", "onUnended && fence(kafka, admin, names))"],
-    [UNENDED, "and of which half was sent: refused, and a rebase publishes nothing twice"]
+    ["yield* producer.publish([], marker, producer.unended)", "yield* producer.publish([], marker)"],
+    [UNENDED, "and of which the offset was not sent: refused, and a rebase publishes nothing twice"]
   )
 ]

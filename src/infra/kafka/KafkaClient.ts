@@ -1,5 +1,6 @@
+import { createRequire } from "node:module"
 import { Effect, Redacted } from "effect"
-import kafkajs, { type Kafka as Client, type SASLOptions } from "kafkajs"
+import kafkajs, { type Kafka as Client, type ISocketFactory, type SASLOptions } from "kafkajs"
 import "./KafkajsRefusals.ts"
 import "./KafkajsIdleTimer.ts"
 
@@ -15,7 +16,13 @@ export interface KafkaOptions {
     readonly username: string
     readonly password: Redacted.Redacted
   }
+  /** A connection to a broker has ended, whoever ended it; kafkajs makes another one and says nothing. */
+  readonly onConnectionClosed?: () => void
 }
+
+const makeSocket = (
+  createRequire(import.meta.url)("kafkajs/src/network/socketFactory") as () => ISocketFactory
+)()
 
 /** The driver says a great deal about an outage that the relay reports once: its own words are for debugging. */
 const forward = (run: (effect: Effect.Effect<void>) => void) => () => (entry: kafkajs.LogEntry) => {
@@ -36,6 +43,7 @@ export const make = (options: KafkaOptions): Effect.Effect<Client> =>
       new kafkajs.Kafka({
         clientId: options.clientId,
         brokers: [...options.brokers],
+        socketFactory: (given) => makeSocket(given).once("close", () => options.onConnectionClosed?.()),
         connectionTimeout: 3000,
         authenticationTimeout: 5000,
         requestTimeout: 5000,

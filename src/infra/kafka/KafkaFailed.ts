@@ -56,7 +56,7 @@ const HINTS: Readonly<Record<string, string>> = {
   TLS_UNKNOWN_AUTHORITY:
     "the certificate of a broker is of an unknown authority; KAFKA_CA_FILE names a file with the right one",
   TRANSACTION_HANGS:
-    "a transaction in our topics is not of our producer, and never ended: `kafka-transactions.sh find-hanging` names it, `abort` ends it",
+    'a transaction in our topics does not end, and not by our producer either; "When Kafka is in trouble" in docs/operations.md says what to do',
   TOPIC_REPLACED: "a topic was deleted and made anew: what was published to it is gone",
   TLS_WRONG_HOST:
     "the certificate of a broker is for another host than KAFKA_BROKERS, or the broker itself, names",

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks"
 import { createRequire } from "node:module"
 
-/** Two things that brokers do when they are asked, and that kafkajs 2.2.4 has no words for. */
+/** What brokers do when they are asked, and kafkajs 2.2.4 has no words or no patience for. */
 interface Partitions {
   readonly topic: string
   readonly partitions: ReadonlyArray<number>
@@ -29,13 +29,30 @@ prototype.listOffsets = function (this: Broker, given) {
   )
 }
 
+/** A transaction begins when the markers of the last one are written: kafkajs waits for it with records only. */
+const PATIENCE_MS = 5000
+const PAUSE_MS = 10
+const patiently = async <A>(call: () => Promise<A>): Promise<A> => {
+  const end = performance.now() + PATIENCE_MS
+  while (true) {
+    try {
+      return await call()
+    } catch (error) {
+      if ((error as { type?: unknown }).type !== "CONCURRENT_TRANSACTIONS" || performance.now() > end)
+        throw error
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+    }
+  }
+}
+
 const joined = new AsyncLocalStorage<ReadonlyArray<Partitions>>()
 const { addOffsetsToTxn } = prototype
 prototype.addOffsetsToTxn = async function (this: Broker, given) {
   const topics = joined.getStore() ?? []
   const { producerEpoch, producerId, transactionalId } = given
-  if (topics.length > 0) await this.addPartitionsToTxn({ transactionalId, producerId, producerEpoch, topics })
-  return addOffsetsToTxn.call(this, given)
+  if (topics.length > 0)
+    await patiently(() => this.addPartitionsToTxn({ transactionalId, producerId, producerEpoch, topics }))
+  return patiently(() => addOffsetsToTxn.call(this, given))
 }
 
 /** Ends of partitions that are asked for in `call` are behind every record, also of a transaction that has not ended. */

@@ -5,7 +5,7 @@ import { Failpoints, failpointPromise } from "../../domain/Failpoint.ts"
 import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 import { attempt, KafkaFailed } from "./KafkaFailed.ts"
 import { joining } from "./KafkajsTransactions.ts"
-import { byTopic, partitionName, readUnended, type TopicEnds } from "./TopicEnds.ts"
+import { byTopic, partitionName, type TopicEnds } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
 
 /** Time for one transaction, retries included; the broker aborts it a little later by itself. */
@@ -26,8 +26,17 @@ export interface FencedProducer {
    * back: what is returned is its outcome, not an older answer.
    */
   readonly checkpoint: Effect.Effect<BatchId | undefined, KafkaFailed>
-  /** Records and checkpoint in one transaction. After any failure the producer must not be used again. */
-  readonly publish: (messages: ReadonlyArray<TopicMessages>, id: BatchId) => Effect.Effect<void, KafkaFailed>
+  /**
+   * Records and checkpoint in one transaction, which also ends what hangs in `joined`: commits it with the rest, or
+   * aborts it if it is broken off. After any failure the producer must not be used again.
+   */
+  readonly publish: (
+    messages: ReadonlyArray<TopicMessages>,
+    id: BatchId,
+    joined?: TopicEnds
+  ) => Effect.Effect<void, KafkaFailed>
+  /** What the look of `FenceOptions` found. */
+  readonly unended: TopicEnds
 }
 
 const offsets = (names: TopicNames, partition: number, { batch, nonce }: BatchId) => ({
@@ -111,7 +120,7 @@ const transact = (
   messages: ReadonlyArray<TopicMessages>,
   commit: ReturnType<typeof offsets>,
   ends: TopicEnds,
-  unended: TopicEnds = new Map()
+  joined: TopicEnds = new Map()
 ) =>
   Effect.flatMap(Failpoints, (act) =>
     attempt("publish", PUBLISH_MS, async () => {
@@ -121,7 +130,8 @@ const transact = (
         checkAnswers(messages, await transaction.sendBatch({ acks: -1, topicMessages: [...messages] }), ends)
         await failpointPromise(act, "relay.sent")
       }
-      await joining(byTopic(unended), () => transaction.sendOffsets(commit))
+      await joining(byTopic(joined), () => transaction.sendOffsets(commit))
+      if (joined.size > 0) await failpointPromise(act, "relay.ending")
       if (messages.length > 0) await failpointPromise(act, "relay.offsets")
       await transaction.commit()
     })
@@ -130,11 +140,8 @@ const transact = (
 export interface FenceOptions<E> {
   /** Kept as records are written. */
   readonly ends?: TopicEnds
-  /**
-   * Decides about transactions of an earlier producer that Kafka forgot to end: succeeds, and they are committed; or
-   * fails, and all stays as it is. Not asked for, nobody looks.
-   */
-  readonly onUnended?: (unended: TopicEnds) => Effect.Effect<void, E>
+  /** Looks for what Kafka forgot to end, where nothing of ours is under way; if it fails, all stays as it is. */
+  readonly look?: Effect.Effect<TopicEnds, E>
 }
 
 /** Connects a new producer and fences: whatever an earlier one has under way is committed or aborted when this returns. */
@@ -142,7 +149,7 @@ export const fence = Effect.fnUntraced(function* <E = never>(
   kafka: Kafka,
   admin: Admin,
   names: TopicNames,
-  { ends = new Map(), onUnended }: FenceOptions<E> = {}
+  { ends = new Map(), look = Effect.succeed<TopicEnds>(new Map()) }: FenceOptions<E> = {}
 ) {
   const producer = yield* Effect.acquireRelease(
     Effect.sync(() =>
@@ -165,17 +172,15 @@ export const fence = Effect.fnUntraced(function* <E = never>(
   yield* attempt("fence.connect", CALL_MS, () => producer.connect())
   // An empty transaction asks for a new epoch, which waits until the predecessor's transaction is over.
   yield* attempt("fence", CALL_MS, async () => (await producer.transaction()).abort())
-  const unended = onUnended === undefined ? new Map() : yield* readUnended(admin, names)
-  if (unended.size > 0) yield* onUnended!(unended)
-  // Same group, so same log of offsets: where this can be read, everything before it can. And same producer id, so what
-  // was not ended is ended by this.
+  const unended = yield* look
+  // Same group, so same log of offsets: where this can be read, everything before it can.
   const barrier = randomUUID()
-  yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }), ends, unended)
-  if (unended.size > 0 && (yield* readUnended(admin, names)).size > 0)
-    return yield* new KafkaFailed({ operation: "fence", code: "TRANSACTION_HANGS", refused: true })
+  yield* transact(producer, [], offsets(names, BARRIER, { batch: 0, nonce: barrier }), ends)
   return {
     checkpoint: settledCheckpoint(admin, names, barrier),
-    publish: (messages, id) => transact(producer, messages, offsets(names, CHECKPOINT, id), ends)
+    publish: (messages: ReadonlyArray<TopicMessages>, id: BatchId, joined?: TopicEnds) =>
+      transact(producer, messages, offsets(names, CHECKPOINT, id), ends, joined),
+    unended
   } satisfies FencedProducer
 })
 

@@ -11,6 +11,7 @@ import { hintOf, type KafkaFailed } from "./KafkaFailed.ts"
 import { connectAdmin } from "./Producer.ts"
 import { makeCell, type RelayState, type RelayStatus } from "./RelayStatus.ts"
 import { type Acknowledged, settle } from "./settle.ts"
+import { readUnended, UNENDED_MS } from "./TopicEnds.ts"
 import { ensure, type Finding, namesOf } from "./Topics.ts"
 import type { CheckpointRefused } from "./Verdict.ts"
 
@@ -24,6 +25,7 @@ export interface RelayPace extends Pace {
   /** How often a standby asks for the lock, and the active one looks after it. */
   readonly leaderMs: number
   readonly patienceMs: number
+  readonly unendedMs: number
   /** Back-off while something is away: doubled from the first to the last. */
   readonly backoffMs: readonly [first: number, last: number]
   /** A trouble that lasts longer is an alarm. */
@@ -31,6 +33,9 @@ export interface RelayPace extends Pace {
   /** Refused or stopped, things are looked at again so often: a person may have mended them. */
   readonly recheckMs: number
 }
+
+/** A transaction that has not ended by then is looked into by a new term. */
+const SUSPICION_MS = 1000
 
 const PACE: RelayPace = {
   pageRows: 6000,
@@ -41,6 +46,7 @@ const PACE: RelayPace = {
   advanceRows: 10_000,
   leaderMs: 1000,
   patienceMs: 5000,
+  unendedMs: UNENDED_MS,
   backoffMs: [50, 5000],
   alarmMs: 5000,
   recheckMs: 30_000
@@ -78,7 +84,7 @@ const troubleOf = (error: TermError): Trouble => {
         : {
             state: "waiting",
             code: "relay_kafka_unavailable",
-            explanation: `${error.operation}: ${error.code}`
+            explanation: `${error.operation}: ${error.code}${hintOf(error.code)}`
           }
     case "DatabaseError":
       return { state: "waiting", code: "relay_database_unavailable", explanation: error.message }
@@ -127,7 +133,13 @@ const make = Effect.fnUntraced(function* (options: RelayOptions) {
   const signal = yield* LogSignal
   const pace: RelayPace = { ...PACE, ...options.pace }
   const names = namesOf(options.topicPrefix)
-  const kafka = yield* KafkaClient.make(options)
+  let connectionsClosed = 0
+  const kafka = yield* KafkaClient.make({
+    ...options,
+    onConnectionClosed: () => {
+      connectionsClosed += 1
+    }
+  })
   const status = makeCell()
   /** What went wrong since all was well: each cause is logged once, each code is one alarm. */
   let trouble:
@@ -160,13 +172,14 @@ const make = Effect.fnUntraced(function* (options: RelayOptions) {
         if (JSON.stringify(findings) !== JSON.stringify(status.get().findings))
           yield* Effect.forEach(findings, warnOf, { discard: true })
         status.set({ clusterId, findings })
-        const { patienceMs } = pace
+        const { patienceMs, unendedMs } = pace
         const settled = yield* settle(leader, {
           kafka,
           admin,
           names,
           clusterId,
           patienceMs,
+          unendedMs,
           acknowledged
         })
         status.set({ state: "active", reason: null })
@@ -178,6 +191,8 @@ const make = Effect.fnUntraced(function* (options: RelayOptions) {
           signal,
           status,
           onHealthy,
+          connectionsClosed: () => connectionsClosed,
+          isEnded: Effect.map(readUnended(admin, names, SUSPICION_MS), ({ size }) => size === 0),
           onAcknowledged: (batch) => {
             acknowledged = batch
           }

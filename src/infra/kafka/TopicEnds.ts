@@ -6,9 +6,7 @@ import { withUncommitted } from "./KafkajsTransactions.ts"
 import type { TopicNames } from "./Topics.ts"
 
 const CALL_MS = 10_000
-/** How long a transaction of somebody else may go on before it counts as one that nobody ends. */
-const UNENDED_LOOKS = 10
-const UNENDED_MS = 500
+const LOOK_MS = 500
 
 /** The offset behind the last record, by topic and partition (`partitionName`). While a topic lives none goes back. */
 export type TopicEnds = Map<string, bigint>
@@ -40,13 +38,17 @@ export const readEnds = Effect.fnUntraced(function* (
   return ends
 })
 
+/** Longer than a transaction of any of our producers can last, its end by Kafka itself included. */
+export const UNENDED_MS = 35_000
+
 /**
- * Partitions with a transaction that does not end, and where their records end. Readers of committed records stand
- * still before it, for ever where Kafka believes that it has ended (docs/adr/0050). Only valid while nobody else writes.
+ * Partitions with a transaction that is under way now and still is after `forMs`, and where their records end now.
+ * Readers of committed records stand still before it, for ever where Kafka believes that it has ended (docs/adr/0050).
  */
 export const readUnended = Effect.fnUntraced(function* (
   admin: Admin,
-  names: Pick<TopicNames, "events" | "outcomes">
+  names: Pick<TopicNames, "events" | "outcomes">,
+  forMs: number
 ) {
   const written = yield* readEnds(admin, names, true)
   return yield* Effect.map(
@@ -54,8 +56,8 @@ export const readUnended = Effect.fnUntraced(function* (
     (ends): TopicEnds => new Map([...written].filter(([name, end]) => (ends.get(name) ?? 0n) < end))
   ).pipe(
     Effect.repeat({
-      schedule: Schedule.spaced(UNENDED_MS),
-      times: UNENDED_LOOKS - 1,
+      schedule: Schedule.spaced(LOOK_MS),
+      times: Math.ceil(forMs / LOOK_MS),
       while: (found) => found.size > 0
     })
   )

@@ -46,6 +46,10 @@ const name = (id: BatchId | undefined) => (id === undefined ? "none" : `batch ${
 export const MEND =
   "The gate goes on and everything waits in the log. `oncegate relay rebase` mends this: it first shows what each choice would publish or leave out."
 
+/** What Kafka also says before the markers of its last transactions are written. */
+export const seemsBehind = ({ reason }: CheckpointRefused) =>
+  reason === "kafka_behind" || reason === "offset_gone"
+
 /** Partitions whose records no reader gets to see. */
 export const transactionHangs = (partitions: number) =>
   new CheckpointRefused({

@@ -7,6 +7,7 @@ import { type LogRow, next, type Page, type Place, startAt } from "../postgres/L
 import type { LogSignal } from "../postgres/LogSignal.ts"
 import { confirm, open, type Published } from "../postgres/RelayCheckpoint.ts"
 import { type Batch, gather } from "./Batch.ts"
+import { KafkaFailed } from "./KafkaFailed.ts"
 import * as KnownEndpoints from "./KnownEndpoints.ts"
 import type { PartitionCounts } from "./Messages.ts"
 import { toRecord } from "./Records.ts"
@@ -50,6 +51,10 @@ export interface CopyOptions {
   readonly signal: LogSignal["Service"]
   readonly status: StatusCell
   readonly onAcknowledged: (batch: Acknowledged) => void
+  /** How many connections to brokers have ended so far. */
+  readonly connectionsClosed: () => number
+  /** False where Kafka forgot to end a transaction; only asked between our own. */
+  readonly isEnded: Effect.Effect<boolean, KafkaFailed>
   /** Called once everything works. */
   readonly onHealthy: Effect.Effect<void>
 }
@@ -170,7 +175,14 @@ export const copy = Effect.fnUntraced(function* (leader: Leadership, settled: Se
 
   let pause = pace.busyMs
   let ahead: Prepared | undefined
+  let closed = options.connectionsClosed()
   while (true) {
+    // kafkajs goes on over a new connection, and the next transaction would end blindly what a broker forgot to end.
+    if (options.connectionsClosed() !== closed) {
+      closed = options.connectionsClosed()
+      if (!(yield* options.isEnded))
+        return yield* new KafkaFailed({ operation: "publish", code: "TRANSACTION_HANGS", refused: false })
+    }
     const startedMs = yield* Clock.currentTimeMillis
     const { batch, page }: Prepared =
       ahead ?? (yield* Effect.flatMap(next(leader.connection, reading, pace.pageRows), prepare))

@@ -6,10 +6,11 @@ import type { Leadership } from "../postgres/LeaderLock.ts"
 import { isAheadOfServer, origin, type Place } from "../postgres/LogReader.ts"
 import { type BatchId, confirm, open, read, remove } from "../postgres/RelayCheckpoint.ts"
 import { holdsNewest, replacedForGood } from "./Evidence.ts"
+import { KafkaFailed } from "./KafkaFailed.ts"
 import { type FencedProducer, fence, peek } from "./Producer.ts"
-import { reachedOf, readEnds, type TopicEnds } from "./TopicEnds.ts"
+import { reachedOf, readEnds, readUnended, type TopicEnds } from "./TopicEnds.ts"
 import type { TopicNames } from "./Topics.ts"
-import { CheckpointRefused, judge, MEND, transactionHangs } from "./Verdict.ts"
+import { CheckpointRefused, judge, MEND, rebaseNonce, seemsBehind, transactionHangs } from "./Verdict.ts"
 
 /** Where a relay begins once both halves of the checkpoint agree. */
 export interface Settled {
@@ -35,14 +36,15 @@ export interface SettleOptions {
   readonly acknowledged: Acknowledged | undefined
   /** How long a disagreement is looked at again before it is believed: a broker just restarted can answer an old offset. */
   readonly patienceMs: number
+  /** How long a transaction may go on before it counts as one that Kafka forgot. */
+  readonly unendedMs: number
 }
 
 const LOOK_MS = 500
-const KAFKA_SEEMS_BEHIND: ReadonlySet<CheckpointRefused["reason"]> = new Set(["kafka_behind", "offset_gone"])
 
 /** Finds out where to go on, or refuses. Needs the lock; on return every earlier relay is fenced off in Kafka too. */
 export const settle = Effect.fnUntraced(function* (leader: Leadership, options: SettleOptions) {
-  const { acknowledged, kafka, admin, names, clusterId } = options
+  const { acknowledged, kafka, admin, names, clusterId, unendedMs } = options
   const judged = <E>(last: Effect.Effect<BatchId | undefined, E>) =>
     Effect.gen(function* () {
       const kafkaHas = yield* last
@@ -59,7 +61,7 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
   // answers the old offset until it has written them. Fencing waits for that.
   yield* Effect.catchIf(
     judged(peek(admin, names)),
-    (error) => error._tag === "CheckpointRefused" && KAFKA_SEEMS_BEHIND.has(error.reason),
+    (error) => error._tag === "CheckpointRefused" && seemsBehind(error),
     (error) =>
       Effect.logInfo("Kafka's checkpoint seems to be behind: it is read again behind a barrier").pipe(
         Effect.annotateLogs({ event: "RELAY_CHECKPOINT_DOUBTED", reason: error.message })
@@ -67,20 +69,19 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
   )
   // What was acknowledged is to be committed. Of a batch that was not, one part may be aborted already: only what the
   // topics hold tells, and a rebase reads it.
-  const onUnended = Effect.fnUntraced(function* (unended: TopicEnds) {
+  const lookForUnended = Effect.gen(function* () {
+    const unended = yield* readUnended(admin, names, unendedMs)
+    if (unended.size === 0) return unended
     const { confirmed, open } = yield* read(leader)
     const wasAcknowledged =
       open === undefined
         ? confirmed !== undefined
-        : acknowledged?.nonce === confirmed?.nonce &&
+        : [confirmed?.nonce, open.nonce].includes(acknowledged?.nonce) &&
           [...unended].every(([partition, end]) => end <= (acknowledged?.ends.get(partition) ?? -1n))
-    if (!wasAcknowledged) return yield* transactionHangs(unended.size)
-    yield* Effect.logWarning(
-      `Kafka had not ended an acknowledged transaction in ${unended.size} partitions: it is committed now`
-    ).pipe(Effect.annotateLogs({ event: "RELAY_TRANSACTION_ENDED", partitions: unended.size }))
+    return wasAcknowledged ? unended : yield* transactionHangs(unended.size)
   })
   const ends: TopicEnds = new Map()
-  const producer = yield* fence(kafka, admin, names, { ends, onUnended })
+  const producer = yield* fence(kafka, admin, names, { ends, look: lookForUnended })
   yield* failpoint("relay.fenced")
   const verdict = yield* judged(producer.checkpoint)
 
@@ -91,6 +92,18 @@ export const settle = Effect.fnUntraced(function* (leader: Leadership, options: 
       reason: "dump_of_other_server",
       explanation: `The log knows transaction ids that this PostgreSQL has not reached: it is a dump of another server. ${MEND}`
     })
+  // Broken off, this aborts what it was to commit. Until it is through the offset stands under a nonce of no row: every
+  // relay refuses, and a rebase publishes what is missing.
+  if (known !== undefined && producer.unended.size > 0) {
+    const { size } = producer.unended
+    yield* producer.publish([], { batch: known.batch, nonce: rebaseNonce(randomUUID()) })
+    yield* producer.publish([], known, producer.unended)
+    if ((yield* readUnended(admin, names, unendedMs)).size > 0)
+      return yield* new KafkaFailed({ operation: "settle", code: "TRANSACTION_HANGS", refused: false })
+    yield* Effect.logWarning(
+      `Kafka had not ended an acknowledged transaction in ${size} partitions: it is committed now`
+    ).pipe(Effect.annotateLogs({ event: "RELAY_TRANSACTION_ENDED", partitions: size }))
+  }
   // An offset is forgotten where a group slept for a week, and where Kafka came back from an older backup.
   if (verdict._tag === "GoOn" && verdict.recommit)
     if (!(yield* holdsNewest(leader.connection, admin, names, verdict.from.place)))

@@ -3,7 +3,7 @@ import type { Admin } from "kafkajs"
 import { holdsNewest, replacedForGood } from "../kafka/Evidence.ts"
 import { reachedOf, readEnds, readUnended } from "../kafka/TopicEnds.ts"
 import type { TopicNames } from "../kafka/Topics.ts"
-import { CheckpointRefused, judge, transactionHangs } from "../kafka/Verdict.ts"
+import { CheckpointRefused, judge, seemsBehind, transactionHangs } from "../kafka/Verdict.ts"
 import type { Connection } from "../postgres/Database.ts"
 import { isAheadOfServer, origin } from "../postgres/LogReader.ts"
 import { type BatchId, read, type Standing } from "../postgres/RelayCheckpoint.ts"
@@ -18,21 +18,31 @@ export interface Diagnosis extends Standing {
   readonly refusal: { readonly reason: CheckpointRefused["reason"]; readonly explanation: string } | null
 }
 
-/** What `settle` would say, without fencing anybody and without changing anything. `isMade`: the topics are there. */
+/**
+ * What `settle` would say, without fencing anybody and without changing anything. `isMade`: the topics are there.
+ * `unendedMs`: how long it waits for transactions to end; not given, it does not look.
+ */
 export const diagnose = Effect.fnUntraced(function* (
   connection: Connection,
   admin: Admin,
   names: TopicNames,
-  found: { readonly clusterId: string; readonly kafka: BatchId | undefined; readonly isMade: boolean }
+  found: { readonly clusterId: string; readonly kafka: BatchId | undefined; readonly isMade: boolean },
+  unendedMs?: number
 ) {
   const standing = yield* read({ connection })
   const verdict = judge(standing, { clusterId: found.clusterId, last: found.kafka })
   const known = standing.open ?? standing.confirmed
   const dumped = yield* isAheadOfServer(connection, known?.place ?? origin)
   const refusal = yield* Effect.gen(function* () {
-    // First: until it is ended, Kafka's half of the checkpoint may be behind too.
-    const unended = found.isMade ? (yield* readUnended(admin, names)).size : 0
-    if (unended > 0) return transactionHangs(unended)
+    // Until all is ended, Kafka's half of the checkpoint may be behind too.
+    if (
+      unendedMs !== undefined &&
+      found.isMade &&
+      (Result.isSuccess(verdict) || seemsBehind(verdict.failure))
+    ) {
+      const { size } = yield* readUnended(admin, names, unendedMs)
+      if (size > 0) return transactionHangs(size)
+    }
     if (Result.isFailure(verdict)) return verdict.failure
     const { success } = verdict
     if (dumped)

@@ -8,7 +8,7 @@ import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 const TRIES = 30
 const PAUSE_MS = 500
 /** Of what we sent ourselves, a part may be aborted: the topics must be read again. */
-const HANGS = "TRANSACTION_HANGS"
+const HANGS = "REBASED_IN_PART"
 
 /**
  * A producer that outlives failures. A transaction whose reply is lost is committed or not: its successor ends what is
@@ -16,24 +16,26 @@ const HANGS = "TRANSACTION_HANGS"
  */
 export const make = Effect.fnUntraced(function* (
   fence: (
-    onUnended: (unended: TopicEnds) => Effect.Effect<void, KafkaFailed>
-  ) => Effect.Effect<FencedProducer, KafkaFailed, Scope.Scope>
+    look: Effect.Effect<TopicEnds, KafkaFailed>
+  ) => Effect.Effect<FencedProducer, KafkaFailed, Scope.Scope>,
+  readUnended: Effect.Effect<TopicEnds, KafkaFailed>
 ) {
   const scope = yield* Effect.scope
-  // What the topics hold is read after this: whatever becomes of it, it is seen.
-  let producer = yield* fence(() => Effect.void)
+  const refuseUnended = Effect.tap(readUnended, ({ size }) =>
+    size === 0 ? Effect.void : new KafkaFailed({ operation: "rebase", code: HANGS, refused: false })
+  )
+  let producer = yield* fence(readUnended)
+  const { unended } = producer
   let last = yield* producer.checkpoint
 
-  const publish = (messages: ReadonlyArray<TopicMessages>, id: BatchId) =>
+  const publish = (messages: ReadonlyArray<TopicMessages>, id: BatchId, joined?: TopicEnds) =>
     Effect.gen(function* () {
       let failed: KafkaFailed | undefined
       for (let tries = 0; tries < TRIES; tries += 1) {
         const outcome = yield* Effect.result(
           Effect.gen(function* () {
             if (failed !== undefined) {
-              producer = yield* fence(
-                () => new KafkaFailed({ operation: "rebase", code: HANGS, refused: false })
-              )
+              producer = yield* fence(refuseUnended)
               const found = yield* producer.checkpoint
               if (found?.batch === id.batch && found.nonce === id.nonce) return
               if (found?.batch !== last?.batch || found?.nonce !== last?.nonce)
@@ -43,7 +45,7 @@ export const make = Effect.fnUntraced(function* (
                   refused: true
                 })
             }
-            yield* producer.publish(messages, id)
+            yield* producer.publish(messages, id, joined)
           }).pipe(Scope.provide(scope))
         )
         if (outcome._tag === "Success") {
@@ -60,6 +62,8 @@ export const make = Effect.fnUntraced(function* (
   return {
     /** What Kafka has now. */
     last: () => last,
+    /** What hung before. */
+    unended,
     publish
   }
 })

@@ -4,9 +4,10 @@ import type { Admin, Kafka } from "kafkajs"
 import { failpoint } from "../../domain/Failpoint.ts"
 import { retentionOf } from "../audit/Published.ts"
 import * as KafkaClient from "../kafka/KafkaClient.ts"
-import { attempt, type KafkaFailed } from "../kafka/KafkaFailed.ts"
+import { attempt, KafkaFailed } from "../kafka/KafkaFailed.ts"
 import type { PartitionCounts } from "../kafka/Messages.ts"
 import { connectAdmin, fence, peek } from "../kafka/Producer.ts"
+import { readUnended, UNENDED_MS } from "../kafka/TopicEnds.ts"
 import { ensure, namesOf, type TopicNames } from "../kafka/Topics.ts"
 import { rebaseNonce } from "../kafka/Verdict.ts"
 import { type Connection, Database } from "../postgres/Database.ts"
@@ -38,6 +39,7 @@ export interface RebaseOptions {
   readonly startAt: StartAt | null
   readonly nowMs: number
   readonly lockMs?: number
+  readonly unendedMs?: number
   readonly onProgress: (phase: Phase, records: number) => void
 }
 
@@ -107,7 +109,13 @@ export const plan: (
   const topics = new Set(yield* attempt("rebase.topics", CALL_MS, () => admin.listTopics()))
   const isMade = [names.checkpoint, names.events, names.outcomes].every((name) => topics.has(name))
   const last = topics.has(names.checkpoint) ? yield* peek(admin, names) : undefined
-  const diagnosis = yield* diagnose(connection, admin, names, { clusterId, kafka: last, isMade })
+  const diagnosis = yield* diagnose(
+    connection,
+    admin,
+    names,
+    { clusterId, kafka: last, isMade },
+    options.unendedMs ?? UNENDED_MS
+  )
   if (diagnosis.refusal === null && options.startAt === null) return { diagnosis, comparison: null }
   const startAt = options.startAt ?? "kafka"
   const found = yield* TopicTable.ranges(admin, names)
@@ -139,7 +147,8 @@ const rebase = Effect.fnUntraced(function* (
   const { admin, kafka, names } = reached
   const { startAt } = options
   const connection = yield* longSession()
-  const producer = yield* PatientProducer.make((onUnended) => fence(kafka, admin, names, { onUnended }))
+  const look = readUnended(admin, names, options.unendedMs ?? UNENDED_MS)
+  const producer = yield* PatientProducer.make((look) => fence(kafka, admin, names, { look }), look)
   const last = producer.last()
   const { confirmed, open } = yield* RelayCheckpoint.read(leader)
   if (yield* isAheadOfServer(leader.connection, origin)) yield* adoptDump(connection)
@@ -147,11 +156,16 @@ const rebase = Effect.fnUntraced(function* (
   // Postgres first: an offset that expires before this ends leaves an open row, and that is refused too.
   const newest = Math.max(0, confirmed?.batch ?? 0, open?.batch ?? 0, last?.batch ?? 0)
   const uuid = randomUUID()
-  const marker = { batch: newest + 1, nonce: rebaseNonce(uuid) }
+  const marked = { batch: newest + 1, nonce: rebaseNonce(uuid) }
   const place = confirmed?.place ?? origin
-  yield* replaceOpen(leader, { batch: marker.batch, nonce: uuid, place, clusterId })
-  yield* producer.publish([], marker)
+  yield* replaceOpen(leader, { batch: marked.batch, nonce: uuid, place, clusterId })
+  yield* producer.publish([], marked)
   yield* failpoint("rebase.marked")
+  // Seen by the comparison, whatever was to become of it: committed here, or aborted where this is broken off.
+  const marker = { batch: marked.batch + 1, nonce: rebaseNonce(randomUUID()) }
+  yield* producer.publish([], marker, producer.unended)
+  if (producer.unended.size > 0 && (yield* look).size > 0)
+    return yield* new KafkaFailed({ operation: "rebase", code: "TRANSACTION_HANGS", refused: true })
 
   const found = yield* TopicTable.ranges(admin, names)
   yield* TopicTable.load(connection, kafka, found, (records) => options.onProgress("reading", records))
@@ -167,6 +181,8 @@ const rebase = Effect.fnUntraced(function* (
     options.onProgress("publishing", records)
   )
   yield* failpoint("rebase.published")
+  if ((yield* look).size > 0)
+    return yield* new KafkaFailed({ operation: "rebase", code: "REBASED_IN_PART", refused: false })
 
   const final = { batch: batch + 1, nonce: randomUUID() }
   const { snapshot } = comparison
@@ -208,11 +224,13 @@ export const apply = Effect.fnUntraced(function* (options: RebaseOptions, act: R
   const work = Effect.gen(function* () {
     yield* prepareSession(leader.connection)
     const { clusterId, partitions } = yield* ensure(admin, names)
-    const diagnosis = yield* diagnose(leader.connection, admin, names, {
-      clusterId,
-      kafka: yield* peek(admin, names),
-      isMade: true
-    })
+    const diagnosis = yield* diagnose(
+      leader.connection,
+      admin,
+      names,
+      { clusterId, kafka: yield* peek(admin, names), isMade: true },
+      options.unendedMs ?? UNENDED_MS
+    )
     if (diagnosis.refusal === null && options.startAt === null)
       return { diagnosis, comparison: null } satisfies NothingToMend
     const startAt = options.startAt ?? "kafka"

@@ -30,8 +30,7 @@ const kafkaSide = Effect.fnUntraced(function* (
       schedule: Schedule.spaced(200),
       times: 4,
       while: ({ refusal }) =>
-        refusal !== null &&
-        !["other_cluster", "postgres_empty", "records_gone", "transaction_hangs"].includes(refusal.reason)
+        refusal !== null && !["other_cluster", "postgres_empty", "records_gone"].includes(refusal.reason)
     })
   )
 })

@@ -6,6 +6,7 @@ import * as Database from "../../../src/infra/postgres/Database.ts"
 export const PACE = {
   leaderMs: 100,
   patienceMs: 300,
+  unendedMs: 1000,
   backoffMs: [20, 500],
   alarmMs: 1000,
   recheckMs: 300,

@@ -1,3 +1,4 @@
+import net from "node:net"
 import { Effect } from "effect"
 import { describe, expect } from "vitest"
 import type { FailpointName } from "../../../src/domain/Failpoint.ts"
@@ -6,54 +7,46 @@ import { plan, rebase } from "../rebase/RebaseWorld.ts"
 import { forgetting } from "./forgetful.ts"
 import { writeBulk } from "./LogWriter.ts"
 import { facts, isCaughtUp, it } from "./RelayFixture.ts"
-import type { World } from "./RelayWorld.ts"
+import { type RunningRelay, type World, waitFor } from "./RelayWorld.ts"
 
 const WITHIN_MS = 60_000
 
-/** `dying`: the relay that publishes has a fault there from the moment that `die` is called. */
-const withHanging = async (
-  world: World,
-  dying: FailpointName,
-  work: (relay: ReturnType<World["startRelay"]>, die: () => void) => Promise<void>
-) => {
-  let on = false
+/** A relay at work, with a fault of its own at `point` while it is `dying`. */
+const started = async (world: World, point: FailpointName) => {
+  const own = { dying: false }
   const relay = world.startRelay({
-    failpoints: (name) => (on && name === dying ? Effect.die(`a fault at ${name}`) : Effect.void)
+    failpoints: (name) => (own.dying && name === point ? Effect.die(`a fault at ${name}`) : Effect.void)
   })
   await relay.until(({ state }) => state === "active", WITHIN_MS)
+  return { own, relay }
+}
+const hanging = async (world: World, work: () => Promise<unknown>) => {
   const admin = world.kafka.admin()
   await admin.connect()
-  await forgetting(admin, world.names.transactionalId, () =>
-    work(relay, () => {
-      on = true
-    })
-  )
-  // Written, acknowledged, and seen by nobody.
-  const offsets = await admin.fetchTopicOffsets(world.names.events)
-  expect(offsets.map(({ high }) => high)).toEqual(offsets.map(() => "0"))
+  await forgetting(admin, world.names.transactionalId, work)
   await admin.disconnect()
-  return { relay, mend: () => (on = false) }
+}
+/** Its batch stands in Postgres, and it could not go on. */
+const isStuck = ({ state }: RelayStatus) => state === "waiting" || state === "refused"
+const isDone = ({ backlog, state }: RelayStatus) => state === "active" && backlog === 0
+const publish = async (world: World, relay: RunningRelay) => {
+  await writeBulk(world.sql, 20, "A")
+  await relay.until(isCaughtUp(40), WITHIN_MS)
 }
 const once = async (world: World, n: number) => {
   const ids = (await facts(world, n)).map(({ headers }) => headers.ce_id)
   expect([ids.length, new Set(ids).size]).toEqual([n, n])
 }
-const refused = async (world: World) => {
-  const relay = world.startRelay()
-  const { reason } = await relay.until(({ state }) => state === "refused", WITHIN_MS)
+const refused = async (relay: RunningRelay, reason: string) => {
+  const found = await relay.until(({ state }) => state === "refused", WITHIN_MS)
   await relay.stop()
-  expect(reason?.explanation).toMatch(/^transaction_hangs: .*oncegate relay rebase/)
-  expect(world.logs.filter((line) => line.startsWith("ALARM relay_checkpoint_refused")).length).toBe(1)
+  expect(found.reason?.explanation).toMatch(new RegExp(`^${reason}: .*oncegate relay rebase`))
 }
-/** Its batch stands in Postgres, and it could not go on. */
-const isStuck = ({ state }: RelayStatus) => state === "waiting" || state === "stopped"
 
 describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WITHIN_MS }, () => {
   it("and had acknowledged: the next relay commits it", async ({ world }) => {
-    const { relay } = await withHanging(world, "relay.read", async (relay) => {
-      await writeBulk(world.sql, 20, "A")
-      await relay.until(isCaughtUp(40), WITHIN_MS)
-    })
+    const { relay } = await started(world, "relay.read")
+    await hanging(world, () => publish(world, relay))
     await relay.stop()
     await writeBulk(world.sql, 5, "B")
     await world.startRelay().until(isCaughtUp(10), WITHIN_MS)
@@ -64,14 +57,14 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("and had acknowledged before the next batch began: the relay that knows commits it", async ({
     world
   }) => {
-    const { mend, relay } = await withHanging(world, "relay.batch.written", async (relay, die) => {
-      await writeBulk(world.sql, 20, "A")
-      await relay.until(isCaughtUp(40), WITHIN_MS)
-      die()
+    const { own, relay } = await started(world, "relay.batch.written")
+    await hanging(world, async () => {
+      await publish(world, relay)
+      own.dying = true
       await writeBulk(world.sql, 5, "B")
       await relay.until(isStuck, WITHIN_MS)
     })
-    mend()
+    own.dying = false
     await relay.until(isCaughtUp(50), WITHIN_MS)
     await once(world, 25)
   })
@@ -79,32 +72,92 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("before the next batch began, and the relay that knew is gone: refused, and mended by a rebase", async ({
     world
   }) => {
-    const { relay } = await withHanging(world, "relay.batch.written", async (relay, die) => {
-      await writeBulk(world.sql, 20, "A")
-      await relay.until(isCaughtUp(40), WITHIN_MS)
-      die()
+    const { own, relay } = await started(world, "relay.batch.written")
+    await hanging(world, async () => {
+      await publish(world, relay)
+      own.dying = true
       await writeBulk(world.sql, 5, "B")
       await relay.until(isStuck, WITHIN_MS)
       await relay.stop()
     })
-    await relay.stop()
-    await refused(world)
+    await refused(world.startRelay(), "transaction_hangs")
     expect((await Effect.runPromise(plan(world))).diagnosis.refusal?.reason).toBe("transaction_hangs")
     await Effect.runPromise(rebase(world))
     await once(world, 25)
   })
 
-  it("and of which half was sent: refused, and a rebase publishes nothing twice", async ({ world }) => {
-    const { relay } = await withHanging(world, "relay.sent", async (relay, die) => {
-      die()
-      await writeBulk(world.sql, 20, "A")
+  it("and of which the offset was not sent: refused, and a rebase publishes nothing twice", async ({
+    world
+  }) => {
+    const { own, relay } = await started(world, "relay.sent")
+    await publish(world, relay)
+    await hanging(world, async () => {
+      own.dying = true
+      await writeBulk(world.sql, 5, "B")
+      await relay.until(isStuck, WITHIN_MS)
+    })
+    own.dying = false
+    await refused(relay, "transaction_hangs")
+    await Effect.runPromise(rebase(world))
+    await world.startRelay().until(isDone, WITHIN_MS)
+    await once(world, 25)
+  })
+
+  it("and whose end is broken off: every relay refuses until a rebase has published it again", async ({
+    world
+  }) => {
+    const { relay } = await started(world, "relay.read")
+    await hanging(world, () => publish(world, relay))
+    await relay.stop()
+    const next = world.startRelay({
+      failpoints: (name) => (name === "relay.ending" ? Effect.die("killed") : Effect.void)
+    })
+    await refused(next, "rebase_unfinished")
+    await Effect.runPromise(rebase(world))
+    await world.startRelay().until(isDone, WITHIN_MS)
+    await once(world, 20)
+  })
+
+  it("and whose end by a rebase breaks off, so that it is aborted: the rebase publishes it again", async ({
+    world
+  }) => {
+    const { own, relay } = await started(world, "relay.batch.written")
+    await hanging(world, async () => {
+      await publish(world, relay)
+      own.dying = true
+      await writeBulk(world.sql, 5, "B")
       await relay.until(isStuck, WITHIN_MS)
       await relay.stop()
     })
-    await relay.stop()
-    await refused(world)
-    await Effect.runPromise(rebase(world))
-    await world.startRelay().until(({ backlog, state }) => state === "active" && backlog === 0, WITHIN_MS)
-    await once(world, 20)
+    await Effect.runPromise(rebase(world, null, "relay.ending", 1))
+    await once(world, 25)
   })
+})
+
+// By itself: it cuts every connection to the broker.
+it("a transaction that Kafka forgot to end while its relay has nothing to do: seen by a connection that ended", {
+  timeout: 3 * WITHIN_MS
+}, async ({ world }) => {
+  const port = Number(world.brokers[0]!.split(":")[1])
+  const sockets: Array<net.Socket> = []
+  const direct = net.connect
+  net.connect = ((options: net.TcpNetConnectOpts, onConnect?: () => void) => {
+    const socket = direct(options, onConnect)
+    if (options.port === port) sockets.push(socket)
+    return socket
+  }) as typeof net.connect
+  try {
+    const { relay } = await started(world, "relay.read")
+    await hanging(world, () => publish(world, relay))
+    for (const socket of sockets) socket.destroy()
+    await waitFor(
+      "ended",
+      () => world.logs,
+      (lines) => lines.some((line) => line.startsWith("RELAY_TRANSACTION_ENDED")),
+      WITHIN_MS
+    )
+    await once(world, 20)
+  } finally {
+    net.connect = direct
+  }
 })

@@ -13,7 +13,8 @@ prototype.addPartitionsToTxn = function (this: Broker, given) {
 
 /**
  * While `work` runs, Kafka ends the transactions of this id in no partition of a topic, and believes that it did: as
- * where a broker is killed and started again, and its coordinator finds no leaders (KAFKA-20734).
+ * where a broker is killed and started again, and its coordinator finds no leaders (KAFKA-20734). The brokers are those
+ * of tests: that they take records for partitions of which they were not told stays so, for others may be at it too.
  */
 export const forgetting = async <A>(admin: Admin, transactionalId: string, work: () => Promise<A>) => {
   const { brokers } = await admin.describeCluster()
@@ -22,7 +23,6 @@ export const forgetting = async <A>(admin: Admin, transactionalId: string, work:
     resources: brokers.map(({ nodeId }) => ({
       type: kafkajs.ConfigResourceTypes.BROKER,
       name: String(nodeId),
-      // Else it would not take records for partitions that it was not told of.
       configEntries: [{ name: "transaction.partition.verification.enable", value: "false" }]
     }))
   })

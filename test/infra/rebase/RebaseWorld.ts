@@ -11,6 +11,7 @@ const optionsOf = (world: World, startAt: StartAt | null): Rebase.RebaseOptions 
   startAt,
   nowMs: Date.now(),
   lockMs: 5_000,
+  unendedMs: 1_000,
   onProgress: () => {}
 })
 /** A broker with many topics to make can take its time. */
@@ -24,14 +25,23 @@ export const plan = (world: World, startAt: StartAt | null = null) =>
     Effect.provide(database({ databaseUrl: Redacted.make(world.url) }))
   )
 
-/** A rebase; `dieAt` ends it there as kill -9 would. */
-export const rebase = (world: World, startAt: StartAt | null = null, dieAt?: FailpointName) =>
-  Effect.scoped(Rebase.apply(optionsOf(world, startAt), act)).pipe(
-    Effect.provideService(Failpoints, (name) =>
-      name === dieAt ? Effect.die(`killed at ${name}`) : Effect.void
-    ),
+/** A rebase; `dieAt` ends it there as kill -9 would, or breaks off a transaction so many times. */
+export const rebase = (
+  world: World,
+  startAt: StartAt | null = null,
+  dieAt?: FailpointName,
+  times = Number.POSITIVE_INFINITY
+) => {
+  let died = 0
+  return Effect.scoped(Rebase.apply(optionsOf(world, startAt), act)).pipe(
+    Effect.provideService(Failpoints, (name) => {
+      if (name !== dieAt || died >= times) return Effect.void
+      died += 1
+      return Effect.die(`killed at ${name}`)
+    }),
     Effect.provide(database({ databaseUrl: Redacted.make(world.url) }))
   )
+}
 
 /** Differences that the audit names, with Kafka compared. */
 export const audit = (world: World) =>
