@@ -13,12 +13,19 @@ const WITHIN_MS = 60_000
 
 /** A relay at work, with a fault of its own at `point` while it is `dying`. */
 const started = async (world: World, point: FailpointName) => {
-  const own = { dying: false }
+  const own = { dying: false, died: false }
   const relay = world.startRelay({
-    failpoints: (name) => (own.dying && name === point ? Effect.die(`a fault at ${name}`) : Effect.void)
+    failpoints: (name) =>
+      Effect.suspend(() => {
+        if (!own.dying || name !== point) return Effect.void
+        own.died = true
+        return Effect.die(`a fault at ${name}`)
+      })
   })
   await relay.until(({ state }) => state === "active", WITHIN_MS)
-  return { own, relay }
+  /** Its batch stands in Postgres, and it could not go on. */
+  const isStuck = ({ state }: RelayStatus) => own.died && state !== "active"
+  return { isStuck, own, relay }
 }
 const hanging = async (world: World, work: () => Promise<unknown>) => {
   const admin = world.kafka.admin()
@@ -26,8 +33,6 @@ const hanging = async (world: World, work: () => Promise<unknown>) => {
   await forgetting(admin, world.names.transactionalId, work)
   await admin.disconnect()
 }
-/** Its batch stands in Postgres, and it could not go on. */
-const isStuck = ({ state }: RelayStatus) => state === "waiting" || state === "refused"
 const isDone = ({ backlog, state }: RelayStatus) => state === "active" && backlog === 0
 const publish = async (world: World, relay: RunningRelay) => {
   await writeBulk(world.sql, 20, "A")
@@ -57,7 +62,7 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("and had acknowledged before the next batch began: the relay that knows commits it", async ({
     world
   }) => {
-    const { own, relay } = await started(world, "relay.batch.written")
+    const { isStuck, own, relay } = await started(world, "relay.batch.written")
     await hanging(world, async () => {
       await publish(world, relay)
       own.dying = true
@@ -72,7 +77,7 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("before the next batch began, and the relay that knew is gone: refused, and mended by a rebase", async ({
     world
   }) => {
-    const { own, relay } = await started(world, "relay.batch.written")
+    const { isStuck, own, relay } = await started(world, "relay.batch.written")
     await hanging(world, async () => {
       await publish(world, relay)
       own.dying = true
@@ -89,7 +94,7 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("and of which the offset was not sent: refused, and a rebase publishes nothing twice", async ({
     world
   }) => {
-    const { own, relay } = await started(world, "relay.sent")
+    const { isStuck, own, relay } = await started(world, "relay.sent")
     await publish(world, relay)
     await hanging(world, async () => {
       own.dying = true
@@ -121,7 +126,7 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("and whose end by a rebase breaks off, so that it is aborted: the rebase publishes it again", async ({
     world
   }) => {
-    const { own, relay } = await started(world, "relay.batch.written")
+    const { isStuck, own, relay } = await started(world, "relay.batch.written")
     await hanging(world, async () => {
       await publish(world, relay)
       own.dying = true
