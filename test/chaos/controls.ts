@@ -14,8 +14,8 @@ export const controls = {
     file: "infra/kafka/settle.ts",
     changes: [
       [
-        "const { acknowledged, kafka, admin, names, clusterId } = options",
-        "const { acknowledged, kafka, admin, names, clusterId } = options\n  let early"
+        "const { acknowledged, kafka, admin, names, clusterId, unendedMs } = options",
+        "const { acknowledged, kafka, admin, names, clusterId, unendedMs } = options\n  let early"
       ],
       [
         "judged(peek(admin, names))",
