@@ -24,7 +24,8 @@ describe("oncegate replay", () => {
     await writeBulk(world.sql, FACTS / 2, "A")
     const [{ now } = { now: "" }] = await world.sql<
       Array<{ now: string }>
-    >`SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS now`
+    >`SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS now
+        FROM pg_sleep(0.01)` // in a millisecond of its own
     time = now
     await world.sql`SELECT pg_sleep(0.01)`
     await writeBulk(world.sql, FACTS / 2, "B")
