@@ -4,7 +4,7 @@ import { expect, it } from "vitest"
 
 /**
  * Makes a process whose young objects survive, as those of requests in flight do, and tells how large their space became:
- * it ends past 64 MB, or after many times the objects that it takes to get there.
+ * without a bound 64 MB and more, after a fraction of these objects.
  */
 const program = `
   import { getHeapSpaceStatistics } from "node:v8"
@@ -26,7 +26,7 @@ it.skipIf("Deno" in globalThis)(
     const args = ["--input-type=module", "--eval", program]
     const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 })
     expect(Number(stdout)).toBeGreaterThan(0)
-    expect(Number(stdout)).toBeLessThanOrEqual(48)
+    expect(Number(stdout)).toBeLessThan(64)
   },
   90_000
 )
