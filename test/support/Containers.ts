@@ -7,10 +7,10 @@ import driver from "postgres"
 import type { GenericContainer } from "testcontainers"
 import { freePort } from "../../src/infra/embedded/FreePort.ts"
 import { clusterAt, newClusterId } from "../../src/infra/embedded/KafkaCluster.ts"
-import { settings } from "../../src/infra/embedded/KafkaContainer.ts"
+import { OFFICIAL_IMAGE, settings } from "../../src/infra/embedded/KafkaContainer.ts"
 
 const POSTGRES_IMAGE = process.env.ONCEGATE_TEST_POSTGRES_IMAGE ?? "postgres:18"
-export const KAFKA_IMAGE = process.env.ONCEGATE_TEST_KAFKA_IMAGE ?? "apache/kafka:4.2.2"
+export const KAFKA_IMAGE = process.env.ONCEGATE_TEST_KAFKA_IMAGE ?? OFFICIAL_IMAGE
 
 /** For a daemon without a bridge of its own: `host` lets containers use this machine's network. */
 const NETWORK = process.env.ONCEGATE_TEST_DOCKER_NETWORK

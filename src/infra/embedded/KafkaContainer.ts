@@ -5,7 +5,7 @@ import { freePort } from "./FreePort.ts"
 import { VERSION } from "./KafkaJars.ts"
 import { runCommand } from "./RunCommand.ts"
 
-const OFFICIAL_IMAGE = `apache/kafka:${VERSION}`
+export const OFFICIAL_IMAGE = `apache/kafka:${VERSION}`
 const DATA = "/var/lib/kafka/data"
 
 /** The image to run; `ONCEGATE_KAFKA_IMAGE` names another, which must understand the official one's variables. */

@@ -8,7 +8,7 @@ import type { BatchId } from "../postgres/RelayCheckpoint.ts"
 const TRIES = 30
 const PAUSE_MS = 500
 /** Of what we sent ourselves, a part may be aborted: the topics must be read again. */
-const HANGS = "REBASED_IN_PART"
+const IN_PART = "REBASED_IN_PART"
 
 /**
  * A producer that outlives failures. A transaction whose reply is lost is committed or not: its successor ends what is
@@ -22,7 +22,7 @@ export const make = Effect.fnUntraced(function* (
 ) {
   const scope = yield* Effect.scope
   const refuseUnended = Effect.tap(readUnended, ({ size }) =>
-    size === 0 ? Effect.void : new KafkaFailed({ operation: "rebase", code: HANGS, refused: false })
+    size === 0 ? Effect.void : new KafkaFailed({ operation: "rebase", code: IN_PART, refused: false })
   )
   let producer = yield* fence(readUnended)
   const { unended } = producer
@@ -53,7 +53,7 @@ export const make = Effect.fnUntraced(function* (
           return
         }
         failed = outcome.failure
-        if (failed.refused || failed.code === HANGS) break
+        if (failed.refused || failed.code === IN_PART) break
         yield* Effect.sleep(PAUSE_MS)
       }
       return yield* failed!
@@ -64,6 +64,8 @@ export const make = Effect.fnUntraced(function* (
     last: () => last,
     /** What hung before. */
     unended,
+    /** Fails where something of ours hangs by now. */
+    refuseUnended,
     publish
   }
 })

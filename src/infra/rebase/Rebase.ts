@@ -61,11 +61,17 @@ interface Reached {
   readonly kafka: Kafka
   readonly admin: Admin
   readonly names: TopicNames
+  readonly unendedMs: number
 }
 
-const reach = Effect.fnUntraced(function* ({ kafka: options }: RebaseOptions) {
+const reach = Effect.fnUntraced(function* ({ kafka: options, unendedMs = UNENDED_MS }: RebaseOptions) {
   const kafka = yield* KafkaClient.make({ ...options, clientId: "oncegate-rebase" })
-  return { kafka, admin: yield* connectAdmin(kafka), names: namesOf(options.topicPrefix) } satisfies Reached
+  return {
+    kafka,
+    admin: yield* connectAdmin(kafka),
+    names: namesOf(options.topicPrefix),
+    unendedMs
+  } satisfies Reached
 })
 
 /** A session for long statements and tables of its own; a lost connection loses them, and the rebase fails. */
@@ -103,19 +109,13 @@ export const plan: (
   Database | Scope.Scope
 > = Effect.fnUntraced(function* (options) {
   const reached = yield* reach(options)
-  const { admin, kafka, names } = reached
+  const { admin, kafka, names, unendedMs } = reached
   const connection = yield* longSession()
   const { clusterId } = yield* attempt("rebase.cluster", CALL_MS, () => admin.describeCluster())
   const topics = new Set(yield* attempt("rebase.topics", CALL_MS, () => admin.listTopics()))
   const isMade = [names.checkpoint, names.events, names.outcomes].every((name) => topics.has(name))
   const last = topics.has(names.checkpoint) ? yield* peek(admin, names) : undefined
-  const diagnosis = yield* diagnose(
-    connection,
-    admin,
-    names,
-    { clusterId, kafka: last, isMade },
-    options.unendedMs ?? UNENDED_MS
-  )
+  const diagnosis = yield* diagnose(connection, admin, names, { clusterId, kafka: last, isMade }, unendedMs)
   if (diagnosis.refusal === null && options.startAt === null) return { diagnosis, comparison: null }
   const startAt = options.startAt ?? "kafka"
   const found = yield* TopicTable.ranges(admin, names)
@@ -144,11 +144,11 @@ const rebase = Effect.fnUntraced(function* (
     readonly record: string
   }
 ) {
-  const { admin, kafka, names } = reached
+  const { admin, kafka, names, unendedMs } = reached
   const { startAt } = options
   const connection = yield* longSession()
-  const look = readUnended(admin, names, options.unendedMs ?? UNENDED_MS)
-  const producer = yield* PatientProducer.make((look) => fence(kafka, admin, names, { look }), look)
+  const unended = readUnended(admin, names, unendedMs)
+  const producer = yield* PatientProducer.make((look) => fence(kafka, admin, names, { look }), unended)
   const last = producer.last()
   const { confirmed, open } = yield* RelayCheckpoint.read(leader)
   if (yield* isAheadOfServer(leader.connection, origin)) yield* adoptDump(connection)
@@ -156,16 +156,18 @@ const rebase = Effect.fnUntraced(function* (
   // Postgres first: an offset that expires before this ends leaves an open row, and that is refused too.
   const newest = Math.max(0, confirmed?.batch ?? 0, open?.batch ?? 0, last?.batch ?? 0)
   const uuid = randomUUID()
-  const marked = { batch: newest + 1, nonce: rebaseNonce(uuid) }
+  let marker = { batch: newest + 1, nonce: rebaseNonce(uuid) }
   const place = confirmed?.place ?? origin
-  yield* replaceOpen(leader, { batch: marked.batch, nonce: uuid, place, clusterId })
-  yield* producer.publish([], marked)
+  yield* replaceOpen(leader, { batch: marker.batch, nonce: uuid, place, clusterId })
+  yield* producer.publish([], marker)
   yield* failpoint("rebase.marked")
-  // Seen by the comparison, whatever was to become of it: committed here, or aborted where this is broken off.
-  const marker = { batch: marked.batch + 1, nonce: rebaseNonce(randomUUID()) }
-  yield* producer.publish([], marker, producer.unended)
-  if (producer.unended.size > 0 && (yield* look).size > 0)
-    return yield* new KafkaFailed({ operation: "rebase", code: "TRANSACTION_HANGS", refused: true })
+  if (producer.unended.size > 0) {
+    // Seen by the comparison, whatever was to become of it: committed here, or aborted where this is broken off.
+    marker = { batch: marker.batch + 1, nonce: rebaseNonce(randomUUID()) }
+    yield* producer.publish([], marker, producer.unended)
+    if ((yield* unended).size > 0)
+      return yield* new KafkaFailed({ operation: "rebase", code: "TRANSACTION_HANGS", refused: true })
+  }
 
   const found = yield* TopicTable.ranges(admin, names)
   yield* TopicTable.load(connection, kafka, found, (records) => options.onProgress("reading", records))
@@ -181,8 +183,7 @@ const rebase = Effect.fnUntraced(function* (
     options.onProgress("publishing", records)
   )
   yield* failpoint("rebase.published")
-  if ((yield* look).size > 0)
-    return yield* new KafkaFailed({ operation: "rebase", code: "REBASED_IN_PART", refused: false })
+  yield* producer.refuseUnended
 
   const final = { batch: batch + 1, nonce: randomUUID() }
   const { snapshot } = comparison
@@ -206,7 +207,7 @@ const rebase = Effect.fnUntraced(function* (
 export const apply = Effect.fnUntraced(function* (options: RebaseOptions, act: Record.Act) {
   const database = yield* Database
   const reached = yield* reach(options)
-  const { admin, names } = reached
+  const { admin, names, unendedMs } = reached
   const leader = yield* acquire(database, {
     name: names.transactionalId,
     pollMs: 200,
@@ -229,7 +230,7 @@ export const apply = Effect.fnUntraced(function* (options: RebaseOptions, act: R
       admin,
       names,
       { clusterId, kafka: yield* peek(admin, names), isMade: true },
-      options.unendedMs ?? UNENDED_MS
+      unendedMs
     )
     if (diagnosis.refusal === null && options.startAt === null)
       return { diagnosis, comparison: null } satisfies NothingToMend

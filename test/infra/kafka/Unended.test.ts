@@ -38,6 +38,18 @@ const publish = async (world: World, relay: RunningRelay) => {
   await writeBulk(world.sql, 20, "A")
   await relay.until(isCaughtUp(40), WITHIN_MS)
 }
+/** Twenty facts hang, acknowledged; the batch of five more stands in Postgres, and nothing of it in Kafka. */
+const hangingBeforeTheNext = async (world: World, then: (relay: RunningRelay) => Promise<void>) => {
+  const { isStuck, own, relay } = await started(world, "relay.batch.written")
+  await hanging(world, async () => {
+    await publish(world, relay)
+    own.dying = true
+    await writeBulk(world.sql, 5, "B")
+    await relay.until(isStuck, WITHIN_MS)
+    await then(relay)
+  })
+  return { own, relay }
+}
 const once = async (world: World, n: number) => {
   const ids = (await facts(world, n)).map(({ headers }) => headers.ce_id)
   expect([ids.length, new Set(ids).size]).toEqual([n, n])
@@ -62,13 +74,7 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("and had acknowledged before the next batch began: the relay that knows commits it", async ({
     world
   }) => {
-    const { isStuck, own, relay } = await started(world, "relay.batch.written")
-    await hanging(world, async () => {
-      await publish(world, relay)
-      own.dying = true
-      await writeBulk(world.sql, 5, "B")
-      await relay.until(isStuck, WITHIN_MS)
-    })
+    const { own, relay } = await hangingBeforeTheNext(world, async () => {})
     own.dying = false
     await relay.until(isCaughtUp(50), WITHIN_MS)
     await once(world, 25)
@@ -77,14 +83,7 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("before the next batch began, and the relay that knew is gone: refused, and mended by a rebase", async ({
     world
   }) => {
-    const { isStuck, own, relay } = await started(world, "relay.batch.written")
-    await hanging(world, async () => {
-      await publish(world, relay)
-      own.dying = true
-      await writeBulk(world.sql, 5, "B")
-      await relay.until(isStuck, WITHIN_MS)
-      await relay.stop()
-    })
+    await hangingBeforeTheNext(world, (relay) => relay.stop())
     await refused(world.startRelay(), "transaction_hangs")
     expect((await Effect.runPromise(plan(world))).diagnosis.refusal?.reason).toBe("transaction_hangs")
     await Effect.runPromise(rebase(world))
@@ -126,14 +125,7 @@ describe.concurrent("a transaction that Kafka forgot to end", { timeout: 3 * WIT
   it("and whose end by a rebase breaks off, so that it is aborted: the rebase publishes it again", async ({
     world
   }) => {
-    const { isStuck, own, relay } = await started(world, "relay.batch.written")
-    await hanging(world, async () => {
-      await publish(world, relay)
-      own.dying = true
-      await writeBulk(world.sql, 5, "B")
-      await relay.until(isStuck, WITHIN_MS)
-      await relay.stop()
-    })
+    await hangingBeforeTheNext(world, (relay) => relay.stop())
     await Effect.runPromise(rebase(world, null, "relay.ending", 1))
     await once(world, 25)
   })
